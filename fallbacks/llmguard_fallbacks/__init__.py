@@ -1,0 +1,1 @@
+"""Fallback tiers for llmguard."""

@@ -1,0 +1,48 @@
+"""Time as an argument: the clock that everything asks, and the real one."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol, runtime_checkable
+
+__all__ = ["SYSTEM_CLOCK", "Clock", "SystemClock"]
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Where llmguard reads the time; `llmguard.testing.VirtualClock` is another."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never steps back."""
+        ...
+
+    def time(self) -> float:
+        """Return seconds since the epoch, for records that people read."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread."""
+        ...
+
+    async def asleep(self, seconds: float) -> None:
+        """Suspend the calling task."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    __slots__ = ()
+
+    monotonic = staticmethod(time.monotonic)
+    time = staticmethod(time.time)
+    sleep = staticmethod(time.sleep)
+
+    async def asleep(self, seconds: float) -> None:
+        """Suspend the calling task."""
+        import asyncio  # noqa: PLC0415 - sync programs never need it
+
+        await asyncio.sleep(seconds)
+
+
+SYSTEM_CLOCK: Clock = SystemClock()

@@ -1,0 +1,1 @@
+"""Small embedded GGUF models for llmguard."""
