@@ -1,0 +1,243 @@
+"""Where llmguard's settings come from, read once per process.
+
+Keyword arguments win over ``LLMGUARD_*`` environment variables, those over
+``[tool.llmguard]`` in the nearest `pyproject.toml` upward, those over the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypedDict, Unpack, cast
+
+from .errors import ConfigError
+
+__all__ = ["Config", "ConfigValues", "load", "reset", "where"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of this process.
+
+    Attributes:
+        store: Where durable state lives: a path of a SQLite file or a URL. Relative
+            paths in `pyproject.toml` and the default start at `root`.
+        lock: The `models.lock` that names what may run.
+        strict: Refuse pins whose model name no naming rule knows.
+        refuse_remote: Refuse every call that would leave the machine.
+        deadline: Seconds a guarded call may take when it names no deadline itself.
+        capture_content: Put prompts and answers into telemetry; off because they
+            may hold personal data.
+        root: The directory of the nearest `pyproject.toml`, else the working
+            directory. Derived, not set.
+    """
+
+    store: str = ".llmguard/store.db"
+    lock: Path = Path("models.lock")
+    strict: bool = False
+    refuse_remote: bool = False
+    deadline: float = 30.0
+    capture_content: bool = False
+    root: Path = field(default_factory=Path.cwd)
+
+
+class ConfigValues(TypedDict, total=False):
+    """Keyword arguments of `load`."""
+
+    store: str
+    lock: str | Path
+    strict: bool
+    refuse_remote: bool
+    deadline: float
+    capture_content: bool
+
+
+KEYS: Final = tuple(f.name for f in fields(Config) if f.name != "root")
+_PREFIX: Final = "LLMGUARD_"
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off", ""})
+
+_guard = threading.Lock()
+_loaded: tuple[Config, Mapping[str, str]] | None = None
+
+
+def load(**overrides: Unpack[ConfigValues]) -> Config:
+    """Return the settings; environment and file are read on the first call only.
+
+    Args:
+        **overrides: Values that win over every other source, for this call alone.
+
+    Raises:
+        ConfigError: An unknown key, or a value of the wrong type, in any source.
+    """
+    config = _read_once()[0]
+    if not overrides:
+        return config
+    values = _checked(overrides, "load()", base=Path.cwd())
+    return replace(config, **values)
+
+
+def where() -> Mapping[str, str]:
+    """Return, for each key, which source set it, for `llmguard doctor`."""
+    return _read_once()[1]
+
+
+def reset() -> None:
+    """Forget what was read, so that the next `load` reads again; for tests."""
+    global _loaded  # noqa: PLW0603 - the settings are one per process by design
+    with _guard:
+        _loaded = None
+
+
+def _read_once() -> tuple[Config, Mapping[str, str]]:
+    global _loaded  # noqa: PLW0603 - the settings are one per process by design
+    if _loaded is None:
+        with _guard:
+            if _loaded is None:
+                _loaded = _read(os.environ, Path.cwd())
+    return _loaded
+
+
+def _read(environ: Mapping[str, str], cwd: Path) -> tuple[Config, Mapping[str, str]]:
+    """Merge defaults, file and environment; pure but for reading the file."""
+    file = _nearest_pyproject(cwd)
+    root = file.parent if file else cwd
+    values = _checked(
+        {key: getattr(_DEFAULTS, key) for key in KEYS}, "defaults", base=root
+    )
+    sources = dict.fromkeys(KEYS, "default")
+    if file:
+        label = f"{file} [tool.llmguard]"
+        found = _checked(_table(file), label, base=root)
+        values |= found
+        sources |= dict.fromkeys(found, label)
+    for key, text in _variables(environ).items():
+        variable = _PREFIX + key.upper()
+        values |= _checked({key: _from_text(key, text)}, variable, base=cwd)
+        sources[key] = variable
+    return Config(root=root, **values), MappingProxyType(sources)
+
+
+def _nearest_pyproject(start: Path) -> Path | None:
+    for directory in (start, *start.parents):
+        file = directory / "pyproject.toml"
+        if file.is_file():
+            return file
+    return None
+
+
+def _table(file: Path) -> Mapping[str, object]:
+    import tomllib  # noqa: PLC0415 - programs without a pyproject never need it
+
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from error
+    table = document.get("tool", {}).get("llmguard", {})
+    if not isinstance(table, dict):
+        raise ConfigError(
+            f"{file}: `tool.llmguard` is {table!r}, not a table; "
+            "write `[tool.llmguard]` on a line of its own"
+        )
+    return table  # pyright: ignore[reportUnknownVariableType] - TOML keys are str
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings among the variables; refuse what looks like a typing error.
+
+    Other ``LLMGUARD_*`` variables pass: command-line options have theirs, and
+    Kubernetes makes some for a service that is called "llmguard".
+    """
+    found: dict[str, str] = {}
+    for variable in environ:
+        if not variable.startswith(_PREFIX):
+            continue
+        key = variable.removeprefix(_PREFIX).lower()
+        if key in KEYS:
+            found[key] = environ[variable]
+        elif near := _near(key, KEYS, cutoff=0.8):
+            raise ConfigError(
+                f"unknown environment variable `{variable}`; "
+                f"did you mean `{_PREFIX}{near.upper()}`?"
+            )
+    return found
+
+
+def _from_text(key: str, text: str) -> object:
+    """Turn an environment variable's text into the type its key has."""
+    kind = type(getattr(_DEFAULTS, key))
+    if kind is bool and text.strip().lower() in _TRUE | _FALSE:
+        return text.strip().lower() in _TRUE
+    if kind is float:
+        try:
+            return float(text)
+        except ValueError:
+            return text  # the type check names the variable and the value
+    return text
+
+
+def _checked(
+    values: Mapping[str, object], source: str, *, base: Path
+) -> dict[str, Any]:
+    for key in values:
+        if key not in KEYS:
+            near = _near(key, KEYS)
+            hint = f"did you mean `{near}`?" if near else f"known: {_quoted(KEYS)}"
+            raise ConfigError(f"unknown key `{key}` in {source}; {hint}")
+    return {
+        key: _CHECKS[key](key, value, source, base) for key, value in values.items()
+    }
+
+
+def _near(key: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    import difflib  # noqa: PLC0415 - only needed to word an error
+
+    return next(iter(difflib.get_close_matches(key, known, n=1, cutoff=cutoff)), None)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _wrong(key: str, value: object, source: str, expected: str) -> ConfigError:
+    return ConfigError(f"`{key}` in {source} is {value!r}; it must be {expected}")
+
+
+def _store(key: str, value: object, source: str, base: Path) -> str:
+    if not isinstance(value, str) or not value:
+        raise _wrong(key, value, source, "a path or URL, such as '.llmguard/store.db'")
+    return value if "://" in value or value == ":memory:" else str(base / value)
+
+
+def _path(key: str, value: object, source: str, base: Path) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise _wrong(key, value, source, "a path, such as 'models.lock'")
+    return base / value
+
+
+def _flag(key: str, value: object, source: str, _base: Path) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(key, value, source, "true or false")
+    return value
+
+
+def _seconds(key: str, value: object, source: str, _base: Path) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and 0 < cast("float", value) < float("inf")):
+        raise _wrong(key, value, source, "a number of seconds above 0, such as 30")
+    return float(cast("float", value))
+
+
+_DEFAULTS: Final = Config(root=Path())
+_CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
+    "store": _store,
+    "lock": _path,
+    "strict": _flag,
+    "refuse_remote": _flag,
+    "deadline": _seconds,
+    "capture_content": _flag,
+}
