@@ -1,1 +1,36 @@
-"""."""
+"""The guarded call: decorators, the engine, tiers, deadline, retry budget."""
+
+from __future__ import annotations
+
+from ._binder import INJECTED
+from ._builtin_tiers import on_pin, static
+from ._capture import capture, current_outcome
+from ._context import call_context
+from ._decorators import contract, fallback_chain, pinned
+from ._guard import Guard, guard_of, guarded_functions
+from ._retry import RetryPolicy
+from ._runtime import Runtime, current_runtime, use_runtime
+from .tiers import AsyncTier, Tier, TierContext, TierOptions
+
+__all__ = [
+    "INJECTED",
+    "AsyncTier",
+    "Guard",
+    "RetryPolicy",
+    "Runtime",
+    "Tier",
+    "TierContext",
+    "TierOptions",
+    "call_context",
+    "capture",
+    "contract",
+    "current_outcome",
+    "current_runtime",
+    "fallback_chain",
+    "guard_of",
+    "guarded_functions",
+    "on_pin",
+    "pinned",
+    "static",
+    "use_runtime",
+]

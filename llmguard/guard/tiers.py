@@ -77,13 +77,24 @@ class Tier(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The tier's name."""
+        ...
+
     @property
-    def terminal(self) -> bool: ...
+    def terminal(self) -> bool:
+        """Whether it cannot fail."""
+        ...
+
     @property
-    def inline(self) -> bool: ...
+    def inline(self) -> bool:
+        """Whether it answers without waiting."""
+        ...
+
     @property
-    def options(self) -> TierOptions: ...
+    def options(self) -> TierOptions:
+        """Its conditions and limits."""
+        ...
 
     def run(self, call: TierContext) -> object:
         """Answer the call: a value, a `Reply`, or an exception."""

@@ -1,0 +1,155 @@
+"""One guarded call: its arguments, its deadline, and what has been tried so far."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..adapters import Model, provider_for
+from ..errors import ConfigError
+from ..outcome import Attempt, Kind, Outcome
+from ._deadline import CALL_CONTEXT, slice_for
+from .tiers import TierContext
+
+if TYPE_CHECKING:
+    from ..pins import Pin
+    from ._commands import Run
+    from ._guard import Guard
+    from ._plan import Step
+    from ._runtime import Runtime
+
+__all__ = ["Call"]
+
+
+def _new_id() -> str:
+    """Return an id that sorts by time: 48 bits of milliseconds, 64 random ones."""
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(8).hex()}"
+
+
+class Call:
+    """The state of one call; one thread or task walks it at a time."""
+
+    __slots__ = (
+        "args",
+        "at",
+        "attempts",
+        "call_id",
+        "clock",
+        "context",
+        "deadline_at",
+        "guard",
+        "inputs",
+        "kwargs",
+        "pins",
+        "runtime",
+        "started",
+        "steps",
+    )
+
+    def __init__(
+        self,
+        guard: Guard,
+        runtime: Runtime,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.guard = guard
+        self.runtime = runtime
+        self.clock = runtime.clock
+        self.args = args
+        self.kwargs = kwargs
+        self.inputs: Mapping[str, object] = guard.binder.bind(args, kwargs)
+        self.context = CALL_CONTEXT.get()
+        self.call_id = _new_id()
+        self.started = self.clock.monotonic()
+        self.at = self.clock.time()
+        self.attempts: list[Attempt] = []
+        self.steps = guard.steps
+        # One revision throughout: every pin of the chain is read at the start.
+        self.pins: tuple[Pin | None, ...] = tuple(
+            None if step.pins is None else step.pins.at(self.started)
+            for step in self.steps
+        )
+        self.deadline_at = self.started + guard.deadline
+        outer = self.context.deadline_at
+        if outer is not None and outer < self.deadline_at:
+            self.deadline_at = outer
+
+    def remaining(self) -> float:
+        """Return the seconds left of the whole call."""
+        return self.deadline_at - self.clock.monotonic()
+
+    def timeout_for(self, step: Step) -> float:
+        """Return the seconds that one attempt of `step` may take."""
+        below = [s.options.reserve for s in self.steps[step.index + 1 :]]
+        share = slice_for(self.remaining(), below)
+        limit = step.options.timeout
+        return share if limit is None else min(share, limit)
+
+    def tier_context(self, run: Run) -> TierContext:
+        """Return what a tier may know about this call."""
+        return TierContext(
+            call_id=self.call_id,
+            function=self.guard.name,
+            inputs=self.inputs,
+            contract=self.guard.contract,
+            remaining=run.remaining,
+            attempts=tuple(self.attempts),
+            labels=dict(self.context.labels),
+        )
+
+    def run_body(self, run: Run) -> Any:
+        """Call the user's function with this step's model."""
+        pin = self.pins[run.step.index]
+        if pin is None:
+            return self.guard.function(*self.args, **self.kwargs)
+        contract = self.guard.contract
+        run.model = Model(
+            pin,
+            provider_for(pin),
+            schema=None if contract is None else contract.json_schema,
+            schema_name="" if contract is None else contract.name,
+            remaining=run.remaining,
+            feedback=run.feedback,
+            inputs=self.inputs,
+            call_id=self.call_id,
+        )
+        args, kwargs = self.guard.binder.with_model(self.args, self.kwargs, run.model)
+        result = self.guard.function(*args, **kwargs)
+        if self.guard.kind == "sync" and hasattr(result, "__await__"):
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+            raise ConfigError(
+                f"`{self.guard.name}` returned an awaitable but is no `async def`: "
+                "declare it `async def` so that llmguard can await and time it."
+            )
+        return result
+
+    @property
+    def fingerprint(self) -> str:
+        """Identify the input, so that a retried one is not new evidence."""
+        return repr(self.inputs)
+
+    def budget_key(self, step: Step) -> str:
+        """Return the key of the retry budget of one step."""
+        pin = self.pins[step.index]
+        return f"{self.guard.name}|{step.name if pin is None else pin.id}"
+
+    def outcome(self, kind: Kind, tier: str = "", tier_index: int = -1) -> Outcome:
+        """Return the story so far, ended with `kind`."""
+        contract = self.guard.contract
+        return Outcome(
+            call_id=self.call_id,
+            function=self.guard.name,
+            kind=kind,
+            tier=tier,
+            tier_index=tier_index,
+            attempts=tuple(self.attempts),
+            elapsed=self.clock.monotonic() - self.started,
+            deadline=self.deadline_at - self.started,
+            contract_digest="" if contract is None else contract.digest,
+            at=self.at,
+        )

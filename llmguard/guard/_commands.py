@@ -1,0 +1,142 @@
+"""What the engine asks its driver to do, and what the driver answers."""
+
+from __future__ import annotations
+
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ._deadline import CALL_CONTEXT, CallContext
+from .tiers import AsyncTier
+
+if TYPE_CHECKING:
+    from ..adapters import Message, Model
+    from ._call import Call
+    from ._plan import Step
+
+__all__ = ["END", "Give", "Pull", "Result", "Run", "Sleep"]
+
+END = object()
+"""What `Pull` answers when the stream is over."""
+
+_MAX_DEPTH = 8
+
+
+@dataclass(slots=True)
+class Result:
+    """How a command ended: a value, an error, or the driver's clock ran out."""
+
+    value: object = None
+    error: Exception | None = None
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class Sleep:
+    """Wait before the next try."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class Give:
+    """Hand one chunk of a stream to the consumer."""
+
+    chunk: object
+
+
+class Run:
+    """Run one tier once; `timeout` is this attempt's share of the deadline."""
+
+    __slots__ = (
+        "call",
+        "deadline_at",
+        "feedback",
+        "model",
+        "scope",
+        "step",
+        "timeout",
+    )
+
+    def __init__(
+        self, call: Call, step: Step, timeout: float, feedback: tuple[Message, ...]
+    ) -> None:
+        self.call = call
+        self.step = step
+        self.timeout = timeout
+        self.feedback = feedback
+        self.deadline_at = call.clock.monotonic() + timeout
+        self.model: Model | None = None
+        self.scope: Context | None = None
+
+    @property
+    def inline(self) -> bool:
+        """True when it needs neither a thread nor a time limit."""
+        if self.step.is_body:
+            # Opening a stream runs none of its code yet.
+            return self.call.guard.is_stream
+        return self.step.inline
+
+    @property
+    def is_async(self) -> bool:
+        """True when it answers with an awaitable."""
+        if self.step.is_body:
+            return self.call.guard.kind == "async"
+        return isinstance(self.step.tier, AsyncTier) or self.step.async_function
+
+    def remaining(self) -> float:
+        """Return the seconds left of this attempt."""
+        return self.deadline_at - self.call.clock.monotonic()
+
+    def context(self) -> CallContext:
+        """Return what guarded calls inside this attempt inherit."""
+        outer = self.call.context
+        if outer.depth >= _MAX_DEPTH:
+            raise ConfigError(
+                f"guarded calls are nested {outer.depth} deep at "
+                f"`{self.call.guard.name}`: a tier probably calls the function that "
+                "it is a fallback of. Call another function there."
+            )
+        deadline_at = None if self.inline else self.deadline_at
+        return CallContext(
+            deadline_at=deadline_at, labels=outer.labels, depth=outer.depth + 1
+        )
+
+    def invoke(self) -> object:
+        """Run the tier here and now (sync tiers, and the start of async ones)."""
+        token = CALL_CONTEXT.set(self.context())
+        try:
+            if self.step.is_body:
+                return self.call.run_body(self)
+            return self.step.run_tier(self.call.tier_context(self))
+        finally:
+            CALL_CONTEXT.reset(token)
+
+    async def ainvoke(self) -> object:
+        """Run an async tier."""
+        token = CALL_CONTEXT.set(self.context())
+        try:
+            if self.step.is_body:
+                return await self.call.run_body(self)
+            return await self.step.arun_tier(self.call.tier_context(self))
+        finally:
+            CALL_CONTEXT.reset(token)
+
+
+class Pull:
+    """Get the next chunk of a stream that `Run` opened."""
+
+    __slots__ = ("run", "source")
+
+    def __init__(self, run: Run, source: object) -> None:
+        self.run = run
+        self.source = source
+        if run.scope is None:
+            # One context for all chunks: what the body sets, it can reset.
+            run.scope = copy_context()
+
+    @property
+    def timeout(self) -> float:
+        """Seconds left of the attempt that opened the stream."""
+        return self.run.remaining()

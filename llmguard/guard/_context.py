@@ -1,0 +1,39 @@
+"""What a caller can say about the calls it is about to make."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ._deadline import CALL_CONTEXT
+from ._runtime import current_runtime
+
+__all__ = ["call_context"]
+
+
+@contextmanager
+def call_context(*, deadline: float | None = None, **labels: str) -> Generator[None]:
+    """Give guarded calls inside the block a deadline and labels.
+
+    Args:
+        deadline: Seconds from now; it wins over a function's own when it is shorter.
+        **labels: Such as `request_type="refund"` or `stakes="high"`; tiers see them in
+            `when=` conditions as `call.labels`.
+
+    Yields:
+        Nothing.
+    """
+    outer = CALL_CONTEXT.get()
+    at = outer.deadline_at
+    if deadline is not None:
+        asked = current_runtime().clock.monotonic() + deadline
+        at = asked if at is None else min(at, asked)
+    merged = dict(outer.labels) | labels
+    token = CALL_CONTEXT.set(
+        replace(outer, deadline_at=at, labels=tuple(sorted(merged.items())))
+    )
+    try:
+        yield
+    finally:
+        CALL_CONTEXT.reset(token)

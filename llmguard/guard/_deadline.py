@@ -1,0 +1,52 @@
+"""One deadline over all tiers, with a reserve for those further down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["CALL_CONTEXT", "CallContext", "slice_for"]
+
+_LOWER_SHARE: Final = 0.5
+"""Reserves never take more than this share of what remains."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """What a caller said about the calls made inside `call_context()`.
+
+    Attributes:
+        deadline_at: Monotonic time by which they must be answered.
+        labels: Labels such as `request_type`, `stakes`, `idempotency_key`.
+        depth: How many guarded calls enclose this one.
+    """
+
+    deadline_at: float | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    depth: int = 0
+
+
+CALL_CONTEXT: ContextVar[CallContext] = ContextVar(
+    "llmguard_call_context",
+    default=CallContext(),  # noqa: B039 - frozen
+)
+
+
+def slice_for(remaining: float, reserves_below: Sequence[float]) -> float:
+    """Return the seconds that a tier may use so that those below it get theirs.
+
+    Where the reserves ask for more than half of what remains, they are scaled down to
+    half of it together: a short deadline shrinks every tier instead of starving the
+    first one.
+
+    Args:
+        remaining: Seconds left of the call's deadline.
+        reserves_below: Seconds that each lower tier asks for.
+
+    Returns:
+        Seconds, never negative.
+    """
+    wanted = sum(reserves_below)
+    return max(0.0, remaining - min(wanted, remaining * _LOWER_SHARE))

@@ -1,0 +1,249 @@
+"""The three decorators. They only collect; `Guard` holds and `_engine` does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from ..adapters import Model
+from ..contract import Contract
+from ..errors import ConfigError
+from ..pins import Pin
+from ._builtin_tiers import as_tier
+from ._guard import extend
+from .tiers import Tier, TierContext, TierOptions
+
+__all__ = ["contract", "fallback_chain", "pinned"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Decorator = Callable[[Callable[P, R]], Callable[P, R]]
+
+
+class _Transparent(Protocol):
+    """A decorator that leaves the function's type as it is."""
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+class _Injecting(Protocol):
+    """`@pinned(...)`: a leading `model: Model` parameter is taken away."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Model, P], R], /
+    ) -> Callable[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+def _is_guarded_or_plain(candidate: object) -> bool:
+    return inspect.isfunction(candidate) or hasattr(candidate, "__llmguard__")
+
+
+def _returned_type(function: Callable[..., Any]) -> object:
+    """Return what a function is annotated to return.
+
+    Raises:
+        ConfigError: It is not annotated, or the annotation cannot be evaluated.
+    """
+    target = inspect.unwrap(function)
+    name = getattr(target, "__qualname__", repr(target))
+    try:
+        annotation = inspect.signature(target, eval_str=True).return_annotation
+    except (NameError, TypeError) as error:
+        raise ConfigError(
+            f"`@contract` cannot evaluate the return annotation of `{name}` ({error}): "
+            "name the schema, `@contract(Answer)`"
+        ) from error
+    if annotation is inspect.Signature.empty:
+        raise ConfigError(
+            f"`@contract` on `{name}` needs a schema: annotate what it returns, or "
+            "write `@contract(Answer)`"
+        )
+    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
+        return str
+    return annotation
+
+
+@overload
+def contract(
+    schema: type[Any],
+    /,
+    *,
+    checks: Iterable[Callable[..., Any]] = (),
+    parse: Literal["raw", "fenced", "lenient"] = "raw",
+    refusal: bool | Callable[[str], bool] = True,
+    confidence: Callable[[Any], float] | None = None,
+    name: str = "",
+) -> _Transparent: ...
+@overload
+def contract(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def contract(
+    schema: object = ...,
+    /,
+    *,
+    checks: Iterable[Callable[..., Any]] = (),
+    parse: Literal["raw", "fenced", "lenient"] = "raw",
+    refusal: bool | Callable[[str], bool] = True,
+    confidence: Callable[[Any], float] | None = None,
+    name: str = "",
+) -> _Transparent: ...
+def contract(schema: Any = ..., /, **options: Any) -> Any:
+    """Say what every answer of a function must satisfy, whichever tier gives it.
+
+    Bare `@contract` takes the schema from the return annotation.
+
+    Args:
+        schema: A pydantic model, dataclass, TypedDict, Literal, enum, `str`, a JSON
+            Schema dict, or a ready `Contract`; the return annotation when left out.
+        **options: `checks`, `parse`, `refusal`, `confidence` and `name`, as in
+            `Contract`.
+
+    Returns:
+        A decorator that keeps the function's type.
+
+    Raises:
+        ConfigError: The schema is no schema, or a check names a field it lacks.
+    """
+    if _is_guarded_or_plain(schema):
+        return extend(schema, "contract", contract=Contract(_returned_type(schema)))
+    if isinstance(schema, classmethod | staticmethod):
+        return extend(schema, "contract")  # refuses, with the right form
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        made = schema
+        if not isinstance(made, Contract):
+            wanted = _returned_type(function) if made is ... else made
+            made = Contract(wanted, **options)
+        elif options:
+            raise ConfigError(
+                f"`@contract` got a ready `Contract` and {sorted(options)}: give the "
+                "options to `Contract(...)`"
+            )
+        return extend(function, "contract", contract=made)
+
+    return decorate
+
+
+def pinned(pin: str | Pin, /) -> _Injecting:
+    """Run a function on one exact model version, injected as its `model` argument.
+
+    Args:
+        pin: A route of `models.lock` (`llmguard pin add` writes it), or a `Pin`.
+
+    Returns:
+        A decorator; the function's `model` parameter disappears for its callers.
+
+    Raises:
+        ConfigError: Used without a pin, or the function takes no `model`.
+        LockError: The route is not in `models.lock`.
+    """
+    if not isinstance(pin, str | Pin):
+        name = getattr(pin, "__name__", repr(pin))
+        raise ConfigError(
+            f"`@pinned` needs to know which model: write `@pinned('route')` over "
+            f"`{name}`, where `llmguard pin list` shows the routes"
+        )
+
+    def decorate(function: Any) -> Any:
+        return extend(function, "pinned", pin=pin)
+
+    return decorate
+
+
+def _check_last(tiers: tuple[Tier, ...]) -> None:
+    last = tiers[-1]
+    if last.terminal and last.options.when is None:
+        return
+    why = "has a condition" if last.terminal else "can fail"
+    raise ConfigError(
+        f"the last tier, `{last.name}`, {why}: a chain must end in one that always "
+        "answers. Add `human('queue')`, `static(value)`, or give `rules(...)` a "
+        "`default=`."
+    )
+
+
+def fallback_chain(
+    *tiers: Tier | Callable[..., Any],
+    deadline: float = 30.0,
+    attempts: int = 2,
+    timeout: float | None = None,
+    concurrency: int | None = None,
+    min_confidence: float | None = None,
+    when: Callable[[TierContext], bool] | None = None,
+    stream: Literal["passthrough", "buffer"] = "passthrough",
+) -> _Transparent:
+    """Say who answers when the function itself cannot, and by when.
+
+    Args:
+        *tiers: In order: `on_pin(...)`, plain functions, `rules(...)`, and last one
+            that always answers: `human(...)`, `static(...)` or rules with a default.
+        deadline: Seconds that a call may take over all tiers, attempts and waits; a
+            shorter one of the caller wins.
+        attempts: Tries of the function itself, re-asks included.
+        timeout: Seconds that one try of the function itself may take; by default what
+            the deadline leaves after the reserves of the lower tiers.
+        concurrency: Calls that may be in the function itself at once.
+        min_confidence: Answers of the function itself below it go down the chain.
+        when: Skip the function itself for calls where this returns False.
+        stream: For generators: hand chunks on as they come (`passthrough`), or hold
+            them until the whole is known to be good (`buffer`).
+
+    Returns:
+        A decorator that keeps the function's type.
+
+    Raises:
+        ConfigError: No tier, something that is no tier, a last tier that can fail, or
+            a limit that is not positive.
+    """
+    if not tiers or (len(tiers) == 1 and _looks_bare(tiers[0])):
+        raise ConfigError(
+            "`@fallback_chain` needs its tiers: write "
+            "`@fallback_chain(on_pin('local'), static(value))`"
+        )
+    chain = tuple(as_tier(tier) for tier in tiers)
+    _check_last(chain)
+    _check_limits(deadline=deadline, attempts=attempts, timeout=timeout)
+
+    def primary(options: TierOptions) -> TierOptions:
+        return replace(
+            options,
+            when=when,
+            min_confidence=min_confidence,
+            timeout=timeout,
+            concurrency=concurrency,
+            attempts=attempts,
+        )
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        return extend(
+            function,
+            "fallback_chain",
+            tiers=chain,
+            deadline=deadline,
+            stream=stream,
+            primary=primary,
+        )
+
+    return decorate
+
+
+def _looks_bare(candidate: object) -> bool:
+    """Tell `@fallback_chain` over a guarded function from a plain function tier."""
+    return hasattr(candidate, "__llmguard__")
+
+
+def _check_limits(**limits: float | None) -> None:
+    wrong: Mapping[str, float] = {
+        name: value
+        for name, value in limits.items()
+        if value is not None and value <= 0
+    }
+    for name, value in wrong.items():
+        raise ConfigError(
+            f"`{name}={value!r}` of `@fallback_chain` must be greater than zero"
+        )

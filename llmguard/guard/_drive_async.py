@@ -1,0 +1,133 @@
+"""Drives the walk for coroutine functions and async generators."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from ._commands import END, Give, Pull, Result, Run, Sleep
+from ._drive_sync import shed_error
+from ._engine import Flow
+
+if TYPE_CHECKING:
+    from ._isolate import Couriers
+    from ._runtime import Runtime
+
+__all__ = ["adrive", "adrive_stream"]
+
+
+async def adrive(flow: Flow, runtime: Runtime) -> object:
+    """Run a call to its end in the calling task."""
+    command = next(flow)
+    while True:
+        try:
+            result = await _execute(command, runtime)
+        except BaseException as interrupt:  # noqa: BLE001 - the engine records, then raises
+            try:
+                command = flow.throw(interrupt)
+            except StopIteration as stop:
+                return stop.value
+            continue
+        try:
+            command = flow.send(result)
+        except StopIteration as stop:
+            return stop.value
+
+
+async def _execute(command: object, runtime: Runtime) -> Result:
+    if isinstance(command, Sleep):
+        await runtime.clock.asleep(command.seconds)
+        return Result()
+    if isinstance(command, Pull):
+        source = cast("AsyncIterator[object]", command.source)
+        return await _timed(lambda: _next(source), command.timeout)
+    run = cast("Run", command)
+    if run.is_async:
+        return await _timed(run.ainvoke, run.timeout)
+    if run.inline or runtime.couriers is None:
+        try:
+            return Result(value=run.invoke())
+        except Exception as error:  # noqa: BLE001 - classified by the engine
+            return Result(error=error)
+    return await _in_thread(run, runtime.couriers)
+
+
+async def _next(source: AsyncIterator[object]) -> object:
+    return await anext(source, END)
+
+
+async def _timed(work: Callable[[], Awaitable[object]], timeout: float) -> Result:  # noqa: ASYNC109 - the engine owns the clock
+    """Await `work`, at most `timeout` seconds of it."""
+    scope = asyncio.timeout(timeout)
+    try:
+        async with scope:
+            return Result(value=await work())
+    except TimeoutError as error:
+        return Result(timed_out=True) if scope.expired() else Result(error=error)
+    except Exception as error:  # noqa: BLE001 - classified by the engine
+        return Result(error=error)
+
+
+async def _in_thread(run: Run, couriers: Couriers) -> Result:
+    """Run a sync tier of an async call on a courier."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def finished() -> None:
+        try:
+            loop.call_soon_threadsafe(finish)
+        except RuntimeError:  # the loop closed while the thread was running
+            return
+
+    job = couriers.submit(run.invoke, finished)
+    if job is None:
+        return Result(error=shed_error(run.step.name))
+    try:
+        async with asyncio.timeout(run.timeout) as scope:
+            await done
+    except TimeoutError:
+        if not scope.expired() or couriers.abandon(job):
+            return Result(timed_out=True)
+    except BaseException:
+        couriers.abandon(job)
+        raise
+    if isinstance(job.error, Exception):
+        return Result(error=job.error)
+    if job.error is not None:
+        raise job.error
+    return Result(value=job.value)
+
+
+async def adrive_stream(flow: Flow, runtime: Runtime) -> AsyncGenerator[object]:
+    """Run a streaming call; the consumer pulls the chunks."""
+    source: Any = None
+    command: Any = next(flow)
+    try:
+        while True:
+            if isinstance(command, Give):
+                try:
+                    yield command.chunk
+                except BaseException as interrupt:
+                    flow.throw(interrupt)
+                    raise
+                command = flow.send(Result())
+                continue
+            if isinstance(command, Pull):
+                source = command.source
+            try:
+                result = await _execute(command, runtime)
+            except BaseException as interrupt:  # noqa: BLE001 - as in `adrive`
+                command = flow.throw(interrupt)
+                continue
+            command = flow.send(result)
+    except StopIteration:
+        return
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()

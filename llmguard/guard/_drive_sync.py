@@ -1,0 +1,128 @@
+"""Drives the walk for synchronous functions and generators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import TierUnavailableError
+from ..outcome import Kind
+from ._commands import END, Give, Pull, Result, Run, Sleep
+from ._engine import Flow
+
+if TYPE_CHECKING:
+    from ._isolate import Couriers, Job
+    from ._runtime import Runtime
+
+__all__ = ["drive", "drive_stream", "shed_error"]
+
+
+def shed_error(tier: str) -> TierUnavailableError:
+    """Return the refusal of a process that already has too many hanging calls."""
+    return TierUnavailableError(
+        "too many earlier calls still hang in threads that cannot be stopped; new work "
+        "is refused until some end. Give the client in the function a timeout, or use "
+        "`model.client`, which carries the deadline",
+        kind=Kind.SKIPPED,
+        tier=tier,
+    )
+
+
+def drive(flow: Flow, runtime: Runtime) -> object:
+    """Run a call to its end in the calling thread."""
+    command = next(flow)
+    while True:
+        try:
+            command = _perform(flow, command, runtime)
+        except StopIteration as stop:
+            return stop.value
+
+
+def _perform(flow: Flow, command: object, runtime: Runtime) -> Any:
+    """Do what the engine asked and return what it asks next."""
+    try:
+        if isinstance(command, Sleep):
+            runtime.clock.sleep(command.seconds)
+            result = Result()
+        else:
+            result = _execute(command, runtime)
+    except BaseException as interrupt:  # noqa: BLE001 - the engine records, then raises
+        return flow.throw(interrupt)
+    return flow.send(result)
+
+
+def _execute(command: object, runtime: Runtime) -> Result:
+    if isinstance(command, Pull):
+        source = cast("Iterator[object]", command.source)
+        return _timed(
+            lambda: next(source, END),
+            command.timeout,
+            command.run,
+            runtime.couriers,
+        )
+    run = cast("Run", command)
+    couriers = None if run.inline else runtime.couriers
+    return _timed(run.invoke, run.timeout, run, couriers)
+
+
+def _timed(
+    work: Callable[[], object], timeout: float, run: Run, couriers: Couriers | None
+) -> Result:
+    """Run `work`, at most `timeout` seconds of it where there are couriers."""
+    if couriers is None:
+        try:
+            return Result(value=work())
+        except Exception as error:  # noqa: BLE001 - classified by the engine
+            return Result(error=error)
+    job = couriers.submit(work, scope=run.scope)
+    if job is None:
+        return Result(error=shed_error(run.step.name))
+    return _await_job(job, timeout, couriers)
+
+
+def _await_job(job: Job, timeout: float, couriers: Couriers) -> Result:
+    try:
+        finished = job.wait(timeout)
+    except BaseException:
+        couriers.abandon(job)
+        raise
+    if not finished and couriers.abandon(job):
+        return Result(timed_out=True)
+    if isinstance(job.error, Exception):
+        return Result(error=job.error)
+    if job.error is not None:
+        raise job.error
+    return Result(value=job.value)
+
+
+def drive_stream(flow: Flow, runtime: Runtime) -> Generator[object]:
+    """Run a streaming call; the consumer pulls the chunks."""
+    source: object = None
+    command = next(flow)
+    try:
+        while True:
+            if isinstance(command, Give):
+                try:
+                    yield command.chunk
+                except BaseException as interrupt:
+                    flow.throw(interrupt)
+                    raise
+                command = flow.send(Result())
+                continue
+            if isinstance(command, Pull):
+                source = command.source
+            command = _perform(flow, command, runtime)
+    except StopIteration:
+        return
+    finally:
+        close = getattr(source, "close", None)
+        if close is not None:
+            _close_quietly(close)
+
+
+def _close_quietly(close: Callable[[], object]) -> None:
+    """Close the user's generator; one still running in a thread cannot be closed."""
+    try:
+        close()
+    except (ValueError, RuntimeError):
+        return

@@ -1,0 +1,279 @@
+"""The walk down the chain, written once as a generator and driven twice.
+
+Order, outer to inner: deadline, chain, then per tier: bulkhead, retry loop (with its
+budget), breaker, attempt timeout, call, contract, record. The generators here do no
+I/O, never sleep and never look at a clock of their own: they yield `Run`, `Pull`,
+`Give` and `Sleep`, and are sent a `Result`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..adapters import Message
+from ..errors import (
+    CallError,
+    CircuitOpenError,
+    Deferred,
+    FallbackExhaustedError,
+)
+from ..outcome import POLICY, Attempt, Kind
+from ..telemetry import emit
+from ._capture import publish
+from ._commands import Give, Pull, Result, Run, Sleep
+from ._judge import Judged, judge, to_error
+from ._retry import backoff
+
+if TYPE_CHECKING:
+    from ..breaker import Permit, VersionBreaker
+    from ._call import Call
+    from ._plan import Step
+
+__all__ = ["Command", "Flow", "Walk"]
+
+Command = Run | Pull | Give | Sleep
+Flow = Generator[Command, Result, object]
+
+
+@dataclass(slots=True)
+class _Admission:
+    """The breaker's permit for one attempt; both None for tiers without a breaker."""
+
+    breaker: VersionBreaker | None = None
+    permit: Permit | None = None
+
+
+class Walk:
+    """One call's way down its chain."""
+
+    __slots__ = ("call", "errors")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.errors: list[CallError] = []
+
+    def run(self) -> Flow:
+        """Walk the chain until a tier answers.
+
+        Returns:
+            The answer, as the generator's return value.
+
+        Raises:
+            Deferred: A person will answer.
+            TierFailedError: The caller's own mistake (`bad_request`).
+            FallbackExhaustedError: No tier answered, or only the first one exists.
+        """
+        for step in self.call.steps:
+            judged = yield from self.tier(step)
+            if judged is not None:
+                self.finish(Kind.OK, step)
+                return judged.value
+        raise self.exhausted()
+
+    def tier(self, step: Step) -> Generator[Command, Result, Judged | None]:
+        """Try one tier; None means that the next one should."""
+        reason = self.why_not(step)
+        if not reason and step.bulkhead is not None and not step.bulkhead.enter():
+            reason = f"all {step.options.concurrency} places are taken"
+        if reason:
+            self.skip(step, reason)
+            return None
+        try:
+            return (yield from self._tries(step))
+        finally:
+            if step.bulkhead is not None:
+                step.bulkhead.leave()
+
+    def _tries(self, step: Step) -> Generator[Command, Result, Judged | None]:
+        number = 1
+        feedback: tuple[Message, ...] = ()
+        if step.options.attempts > 1:
+            self.call.runtime.budget(self.call.budget_key(step)).deposit()
+        while True:
+            admission = self.admit(step)
+            if admission is None:
+                return None
+            run = Run(self.call, step, self.call.timeout_for(step), feedback)
+            result = yield from self.attempt(run, number, admission)
+            judged = judge(run, result)
+            self.record(run, judged, number, admission)
+            if judged.kind is Kind.OK:
+                return judged
+            again = self.again(step, judged, number)
+            if again is None:
+                return None
+            seconds, feedback = again
+            if seconds > 0:
+                yield Sleep(seconds)
+            number += 1
+
+    def attempt(
+        self, run: Run, number: int, admission: _Admission
+    ) -> Generator[Command, Result, Result]:
+        """Have the driver run it; a cancelled call counts as nothing."""
+        try:
+            return (yield run)
+        except BaseException as error:
+            detail = type(error).__name__
+            judged = Judged(kind=Kind.CANCELLED, detail=detail)
+            self.record(run, judged, number, admission)
+            self.finish(Kind.CANCELLED)
+            raise
+
+    def why_not(self, step: Step) -> str:
+        """Return why this tier is passed over; empty when it is to be tried."""
+        when = step.options.when
+        if when is not None:
+            probe = Run(self.call, step, 0.0, ())
+            try:
+                if not when(self.call.tier_context(probe)):
+                    return "its condition said no"
+            except Exception as error:  # noqa: BLE001 - a broken condition is no answer
+                return f"its condition raised {error!r}"
+        if not step.inline and self.call.timeout_for(step) <= 0:
+            return "no time is left of the deadline"
+        return ""
+
+    def admit(self, step: Step) -> _Admission | None:
+        """Ask the breaker of this pinned version; None when it admits nobody."""
+        if not step.guarded_by_breaker:
+            return _Admission()
+        pin = self.call.pins[step.index]
+        breaker = self.call.runtime.breakers.get(
+            self.call.guard.name, "unpinned" if pin is None else pin.id
+        )
+        try:
+            return _Admission(breaker, breaker.acquire())
+        except CircuitOpenError as error:
+            error.tier = step.name
+            judged = Judged(kind=Kind.OPEN, detail=str(error), error=error)
+            self._note(step, judged, 1, self.call.clock.monotonic())
+            return None
+
+    def skip(self, step: Step, reason: str) -> None:
+        """Record that a tier was passed over, and why."""
+        judged = Judged(kind=Kind.SKIPPED, detail=reason)
+        self._note(step, judged, 1, self.call.clock.monotonic())
+
+    def record(
+        self, run: Run, judged: Judged, number: int, admission: _Admission
+    ) -> None:
+        """Tell the breaker and the call how an attempt ended."""
+        started = run.deadline_at - run.timeout
+        elapsed = self.call.clock.monotonic() - started
+        if admission.breaker is not None and admission.permit is not None:
+            admission.breaker.record(
+                admission.permit, judged.kind, elapsed=elapsed, exc=judged.error
+            )
+            if number == 1:
+                admission.breaker.observe(self.call.fingerprint, judged.kind)
+        if judged.kind is Kind.OK:
+            run.step.learn(elapsed)
+        self._note(run.step, judged, number, started, reask=bool(run.feedback))
+        if isinstance(judged.error, Deferred):
+            self.finish(Kind.SKIPPED)
+            raise judged.error
+        if judged.kind is Kind.BAD_REQUEST:
+            # The caller's mistake: no tier can cure it, and hiding it would be worse.
+            self.finish(Kind.BAD_REQUEST)
+            raise self.errors[-1]
+
+    def again(
+        self, step: Step, judged: Judged, number: int
+    ) -> tuple[float, tuple[Message, ...]] | None:
+        """Decide on another try of the same tier: seconds to wait and what to quote."""
+        policy = POLICY[judged.kind]
+        if number >= step.options.attempts or not (policy.retry or policy.reask):
+            return None
+        feedback: tuple[Message, ...] = ()
+        wait = 0.0
+        if policy.reask:
+            if step.pins is None or judged.verdict is None:
+                return None
+            feedback = self._feedback(judged)
+        else:
+            wait = backoff(
+                number, policy=self.call.runtime.retry, rng=self.call.runtime.rng
+            )
+            wait = max(wait, judged.retry_after or 0.0)
+        if wait + step.latency >= self.call.timeout_for(step):
+            return None
+        budget = self.call.runtime.budget(self.call.budget_key(step))
+        return (wait, feedback) if budget.withdraw() else None
+
+    def _feedback(self, judged: Judged) -> tuple[Message, ...]:
+        contract = self.call.guard.contract
+        if contract is None or judged.verdict is None or judged.reply is None:
+            return ()
+        text = judged.reply.text or ""
+        return (
+            Message(role="assistant", content=text),
+            Message(role="user", content=contract.feedback(judged.verdict, text)),
+        )
+
+    def _note(
+        self,
+        step: Step,
+        judged: Judged,
+        number: int,
+        started: float,
+        *,
+        reask: bool = False,
+    ) -> None:
+        call = self.call
+        pin = call.pins[step.index]
+        pin_id = "" if pin is None else pin.id
+        reply = judged.reply
+        ticket = judged.error.ticket_id if isinstance(judged.error, Deferred) else ""
+        call.attempts.append(
+            Attempt(
+                tier=step.name,
+                tier_index=step.index,
+                number=number,
+                kind=judged.kind,
+                started=started - call.started,
+                elapsed=call.clock.monotonic() - started,
+                pin=pin_id,
+                model="" if pin is None else pin.model,
+                served_model=None if reply is None else reply.served_model,
+                fingerprint=None if reply is None else reply.fingerprint,
+                violations=judged.violations,
+                detail=judged.detail,
+                reask=reask,
+                confidence=judged.confidence,
+                usage=None if reply is None else reply.usage,
+                rule="" if reply is None else reply.rule,
+                ticket_id=ticket if reply is None else reply.ticket_id or ticket,
+                prompt_digest="" if reply is None else reply.prompt_digest,
+            )
+        )
+        if judged.kind is not Kind.OK:
+            self.errors.append(to_error(judged, tier=step.name, pin=pin_id))
+
+    def finish(self, kind: Kind, step: Step | None = None) -> None:
+        """Publish the outcome of the call."""
+        if step is None:
+            outcome = self.call.outcome(kind)
+        else:
+            outcome = self.call.outcome(kind, step.name, step.index)
+        publish(outcome)
+        emit(outcome)
+
+    def exhausted(self) -> Exception:
+        """Publish the failure and return the exception that tells it."""
+        kind = self.call.attempts[-1].kind if self.call.attempts else Kind.SKIPPED
+        outcome = self.call.outcome(kind)
+        publish(outcome)
+        emit(outcome)
+        if len(self.call.steps) == 1 and self.errors:
+            return self.errors[-1]
+        tried = ", ".join(f"{a.tier}: {a.kind}" for a in self.call.attempts)
+        group = FallbackExhaustedError(
+            f"no tier of `{self.call.guard.name}` answered ({tried}); run "
+            "`llmguard doctor` to see what each tier lacks",
+            self.errors,
+        )
+        group.outcome = outcome
+        return group

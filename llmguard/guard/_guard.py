@@ -1,0 +1,288 @@
+"""What the decorators have said about one function, and the wrapper made of it.
+
+Each decorator adds to one frozen `Guard` kept at `function.__llmguard__` and has the
+one wrapper rebuilt, so their order does not matter.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from ..errors import ConfigError, LLMGuardWarning
+from ._binder import Binder, visible_signature
+from ._call import Call
+from ._drive_async import adrive, adrive_stream
+from ._drive_sync import drive, drive_stream
+from ._engine import Walk
+from ._plan import Step, build_steps
+from ._runtime import current_runtime
+from ._stream import StreamWalk
+from .tiers import Tier, TierOptions
+
+if TYPE_CHECKING:
+    from ..contract import Contract
+    from ..pins import Pin
+
+__all__ = ["Guard", "extend", "guard_of", "guarded_functions"]
+
+FunctionKind = Literal["sync", "async", "gen", "agen"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ATTRIBUTE = "__llmguard__"
+_WRAPPERS: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """The policies on one function.
+
+    Attributes:
+        function: The function as its author wrote it.
+        kind: `sync`, `async`, `gen` or `agen`.
+        contract: What answers must satisfy; None when not declared.
+        pin: Route or pin of the first tier; None when the body picks its own model.
+        tiers: The tiers below the function itself, in order.
+        deadline: Seconds that a call may take in all.
+        primary: Limits of the first tier.
+        stream: `passthrough` or `buffer`, for streaming functions.
+        declared: Names of the decorators used so far.
+    """
+
+    function: Callable[..., Any]
+    kind: FunctionKind
+    contract: Contract | None = None
+    pin: str | Pin | None = None
+    tiers: tuple[Tier, ...] = ()
+    deadline: float = 30.0
+    primary: TierOptions = field(
+        default_factory=lambda: TierOptions(reserve=0.0, attempts=2)
+    )
+    stream: Literal["passthrough", "buffer"] = "passthrough"
+    declared: frozenset[str] = frozenset()
+
+    @cached_property
+    def name(self) -> str:
+        """Module and qualified name of the function."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @property
+    def pin_name(self) -> str:
+        """The route of the first tier; empty when there is no pin."""
+        if self.pin is None or isinstance(self.pin, str):
+            return self.pin or ""
+        return self.pin.route
+
+    @property
+    def is_stream(self) -> bool:
+        """True for generators and async generators."""
+        return self.kind in {"gen", "agen"}
+
+    @cached_property
+    def binder(self) -> Binder:
+        """Names the arguments of calls."""
+        return Binder(self.function, has_model=self.pin is not None)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The chain with its pins looked up."""
+        return build_steps(self)
+
+    def validate(self) -> None:
+        """Refuse what can be known to be wrong before the first call.
+
+        Raises:
+            ConfigError: A pinned function takes no `model`, a tier can never satisfy
+                the contract, a route is unknown, or two tiers share a name.
+        """
+        if self.pin is not None:
+            self._check_model_parameter()
+        for tier in self.tiers:
+            tier.check(self.contract)
+        names = [step.name for step in self.steps]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(
+                    f"two tiers of `{self.name}` are called {name!r}: give one of them "
+                    "another name with `name=...`, so that outcomes tell them apart"
+                )
+
+    def _check_model_parameter(self) -> None:
+        parameters = inspect.signature(self.function).parameters
+        if "model" not in parameters:
+            raise ConfigError(
+                f"`@pinned` injects the model, but `{self.name}` has no parameter "
+                "`model`. Write `def "
+                f"{self.function.__name__}(..., *, model: Model = INJECTED)` and call "
+                "`model.complete(...)` or `model.client` with `model.id` in it."
+            )
+        if parameters["model"].kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise ConfigError(
+                f"`model` of `{self.name}` is positional-only: drop the `/` after it"
+            )
+
+
+def guard_of(function: object) -> Guard:
+    """Return the guard of a decorated function.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    guard = getattr(function, _ATTRIBUTE, None)
+    if not isinstance(guard, Guard):
+        raise ConfigError(
+            f"{function!r} is not guarded: decorate it with `@contract`, `@pinned` or "
+            "`@fallback_chain`"
+        )
+    return guard
+
+
+def guarded_functions() -> list[Guard]:
+    """Return the guards of all decorated functions of this process, by name."""
+    found = {id(guard.function): guard for guard in map(guard_of, _WRAPPERS)}
+    return sorted(found.values(), key=lambda guard: guard.name)
+
+
+def _kind_of(function: Callable[..., Any]) -> FunctionKind:
+    if inspect.isasyncgenfunction(function):
+        return "agen"
+    if inspect.iscoroutinefunction(function):
+        return "async"
+    return "gen" if inspect.isgeneratorfunction(function) else "sync"
+
+
+def _refuse_odd_targets(function: object, decorator: str) -> None:
+    form = f"`@{decorator}(...)`"
+    if isinstance(function, classmethod | staticmethod):
+        kind = type(function).__name__
+        raise ConfigError(
+            f"{form} got a {kind} object: put `@{kind}` on top of it, not below"
+        )
+    if isinstance(function, type):
+        raise ConfigError(
+            f"{form} got the class {function.__name__!r}: decorate a function or method"
+        )
+    if isinstance(function, functools.partial):
+        raise ConfigError(
+            f"{form} got a `functools.partial`: decorate the function, then bind it"
+        )
+    if not inspect.isfunction(function):
+        raise ConfigError(
+            f"{form} got {function!r}: decorate a plain function or method"
+        )
+
+
+def extend(function: F, decorator: str, **changes: Any) -> F:
+    """Add what one decorator says and rebuild the wrapper.
+
+    Raises:
+        ConfigError: The target is no function, or the decorator was used twice.
+    """
+    guard = getattr(function, _ATTRIBUTE, None)
+    if guard is None:
+        _refuse_odd_targets(function, decorator)
+        guard = Guard(function=function, kind=_kind_of(function))
+    if decorator in guard.declared:
+        raise ConfigError(
+            f"`@{decorator}` is on `{guard.name}` twice: put both into one"
+        )
+    if "primary" in changes:
+        changes["primary"] = changes["primary"](guard.primary)
+    guard = replace(guard, declared=guard.declared | {decorator}, **changes)
+    guard.validate()
+    return cast("F", _wrap(guard))
+
+
+def _wrap(guard: Guard) -> Callable[..., Any]:
+    wrapper = _BUILDERS[guard.kind](guard)
+    functools.update_wrapper(wrapper, guard.function)
+    setattr(wrapper, _ATTRIBUTE, guard)
+    shown = visible_signature(guard.function, hide_model=guard.pin is not None)
+    wrapper.__signature__ = shown  # type: ignore[attr-defined] # inspect's documented hook
+    hidden = {"model"} if guard.pin is not None else set[str]()
+    wrapper.__annotations__ = {
+        name: kind
+        for name, kind in guard.function.__annotations__.items()
+        if name not in hidden
+    }
+    _WRAPPERS.add(wrapper)
+    return wrapper
+
+
+def _sync(guard: Guard) -> Callable[..., Any]:
+    warned = False
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal warned
+        if not warned and _on_event_loop():
+            warned = True
+            _warn_blocking(guard)
+        runtime = current_runtime()
+        return drive(Walk(Call(guard, runtime, args, kwargs)).run(), runtime)
+
+    return wrapper
+
+
+def _async(guard: Guard) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        runtime = current_runtime()
+        return await adrive(Walk(Call(guard, runtime, args, kwargs)).run(), runtime)
+
+    return wrapper
+
+
+def _gen(guard: Guard) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any]:
+        runtime = current_runtime()
+        walk = StreamWalk(Call(guard, runtime, args, kwargs))
+        yield from drive_stream(walk.run(), runtime)
+
+    return wrapper
+
+
+def _agen(guard: Guard) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
+        runtime = current_runtime()
+        walk = StreamWalk(Call(guard, runtime, args, kwargs))
+        stream = adrive_stream(walk.run(), runtime)
+        try:
+            async for chunk in stream:
+                yield chunk
+        finally:
+            await stream.aclose()
+
+    return wrapper
+
+
+_BUILDERS: dict[FunctionKind, Callable[[Guard], Callable[..., Any]]] = {
+    "sync": _sync,
+    "async": _async,
+    "gen": _gen,
+    "agen": _agen,
+}
+
+
+def _on_event_loop() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _warn_blocking(guard: Guard) -> None:
+    warnings.warn(
+        f"the sync function `{guard.name}` is called on a running event loop and blocks "
+        f"it for up to {guard.deadline:g} s: make it `async def`, or call it with "
+        "`await asyncio.to_thread(...)`",
+        LLMGuardWarning,
+        stacklevel=3,
+    )

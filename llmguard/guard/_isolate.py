@@ -1,0 +1,170 @@
+"""Runs synchronous tiers on threads that the caller can stop waiting for.
+
+Python cannot stop a running function, so a sync tier that hangs is abandoned: the
+caller goes on to the next tier at its deadline and the thread, now a *zombie*, ends
+when its own socket times out. Zombies are counted, and above a limit new work is
+refused at once, so a provider that hangs for hours cannot eat the process's threads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from queue import Empty, SimpleQueue
+from typing import Final
+
+__all__ = ["COURIERS", "Couriers", "Job"]
+
+_IDLE_SECONDS: Final = 5.0
+_MAX_ZOMBIES: Final = 64
+
+
+class Job:
+    """One call on a courier; `wait` for it, or abandon it."""
+
+    __slots__ = ("_abandoned", "_done", "_guard", "error", "finished", "value", "work")
+
+    def __init__(
+        self, work: Callable[[], object], finished: Callable[[], None] | None = None
+    ) -> None:
+        self.work = work
+        self.finished = finished
+        self.value: object = None
+        self.error: BaseException | None = None
+        self._abandoned = False
+        self._guard = threading.Lock()
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds; False when it has not finished."""
+        return self._done.acquire(timeout=max(0.0, min(timeout, threading.TIMEOUT_MAX)))
+
+    def run(self) -> bool:
+        """Run it and wake the waiter; True when it was abandoned meanwhile."""
+        try:
+            self.value = self.work()
+        except BaseException as error:  # noqa: BLE001 - handed to the waiting caller
+            self.error = error
+        with self._guard:
+            self._done.release()
+            abandoned = self._abandoned
+        if self.finished is not None and not abandoned:
+            self.finished()
+        return abandoned
+
+    def abandon(self) -> bool:
+        """Stop waiting for it; False when it has finished after all."""
+        with self._guard:
+            if not self._done.locked():
+                return False
+            self._abandoned = True
+            return True
+
+
+class _Courier(threading.Thread):
+    """A thread that runs one job at a time and goes home when idle."""
+
+    def __init__(self, pool: Couriers, job: Job) -> None:
+        super().__init__(name="llmguard-courier", daemon=True)
+        self.inbox: SimpleQueue[Job | None] = SimpleQueue()
+        self.inbox.put(job)
+        self._pool = pool
+
+    def run(self) -> None:
+        while (job := self._next()) is not None:
+            abandoned = job.run()
+            del job
+            self._pool.returned(self, zombie=abandoned)
+
+    def _next(self) -> Job | None:
+        try:
+            return self.inbox.get(timeout=_IDLE_SECONDS)
+        except Empty:
+            if self._pool.dismiss(self):
+                return None
+            return self.inbox.get()  # a job was handed over in the same instant
+
+
+class Couriers:
+    """A pool of threads that grows with need and shrinks when idle."""
+
+    def __init__(self, *, max_zombies: int = _MAX_ZOMBIES) -> None:
+        self._max_zombies = max_zombies
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: deque[_Courier] = deque()
+        self._zombies = 0
+
+    @property
+    def zombies(self) -> int:
+        """Threads whose caller has stopped waiting for them."""
+        return self._zombies
+
+    def submit(
+        self,
+        work: Callable[[], object],
+        finished: Callable[[], None] | None = None,
+        *,
+        scope: Context | None = None,
+    ) -> Job | None:
+        """Start `work` in `scope`, by default a copy of the caller's context.
+
+        Returns:
+            The job; None when too many earlier ones hang.
+        """
+        context = copy_context() if scope is None else scope
+        job = Job(lambda: context.run(work), finished)
+        with self._lock:
+            if self._zombies >= self._max_zombies:
+                return None
+            courier = self._idle.pop() if self._idle else None
+        if courier is not None:
+            courier.inbox.put(job)
+            return job
+        try:
+            _Courier(self, job).start()
+        except RuntimeError:  # the process may start no more threads
+            return None
+        return job
+
+    def abandon(self, job: Job) -> bool:
+        """Give up on `job`; False when it has finished after all."""
+        with self._lock:
+            if not job.abandon():
+                return False
+            self._zombies += 1
+            return True
+
+    def returned(self, courier: _Courier, *, zombie: bool) -> None:
+        """Take a courier back after its job."""
+        with self._lock:
+            self._zombies -= zombie
+            self._idle.append(courier)
+
+    def dismiss(self, courier: _Courier) -> bool:
+        """Let an idle courier go; False when a job was just given to it."""
+        with self._lock:
+            try:
+                self._idle.remove(courier)
+            except ValueError:
+                return False
+            return True
+
+    def close(self) -> None:
+        """Send idle couriers home now; zombies end by themselves."""
+        with self._lock:
+            idle, self._idle = self._idle, deque()
+        for courier in idle:
+            courier.inbox.put(None)
+        for courier in idle:
+            courier.join()
+
+
+COURIERS: Final = Couriers()

@@ -1,0 +1,143 @@
+"""The chain of one guarded function, resolved once: what runs, with which limits."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from ..pins import Pin, resolve
+from ._builtin_tiers import FunctionTier, OnPin
+from ._bulkhead import Bulkhead
+from .tiers import AsyncTier, Tier, TierContext, TierOptions
+
+if TYPE_CHECKING:
+    from ._guard import Guard
+
+__all__ = ["PinSource", "Step", "build_steps"]
+
+_RECHECK_SECONDS = 1.0
+
+
+class PinSource:
+    """The pin behind a route, looked up again at most once a second.
+
+    A lock that cannot be read any more never means "unpinned": the last good pin
+    stays, and the problem is kept for `llmguard doctor`.
+    """
+
+    __slots__ = ("_checked", "_pin", "problem", "route")
+
+    def __init__(self, pin: str | Pin) -> None:
+        self.route = pin if isinstance(pin, str) else None
+        self._pin = resolve(pin) if isinstance(pin, str) else pin
+        self._checked: float | None = None
+        self.problem: Exception | None = None
+
+    def at(self, now: float) -> Pin:
+        """Return the pin at monotonic time `now`."""
+        if self.route is None:
+            return self._pin
+        if self._checked is None:
+            self._checked = now
+        elif now - self._checked >= _RECHECK_SECONDS:
+            self._checked = now
+            self._look_again(self.route)
+        return self._pin
+
+    def _look_again(self, route: str) -> None:
+        try:
+            self._pin = resolve(route)
+        except Exception as error:  # noqa: BLE001 - last known good, see the class
+            self.problem = error
+        else:
+            self.problem = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """One place in the chain.
+
+    Attributes:
+        index: 0 for the function itself.
+        name: Name of the tier.
+        options: Its conditions and limits.
+        tier: The tier; None where the guarded function's own body runs.
+        pins: Where its pin comes from; None for tiers that are not models.
+        inline: It needs neither a thread nor a time limit.
+        async_function: It is a plain coroutine function.
+        bulkhead: Bounds how many calls are in it; None for no bound.
+        latency: Seconds that its good answers take, exponentially smoothed; 0 before
+            the first.
+    """
+
+    index: int
+    name: str
+    options: TierOptions
+    tier: Tier | None = None
+    pins: PinSource | None = None
+    inline: bool = False
+    async_function: bool = False
+    bulkhead: Bulkhead | None = None
+    latency: float = field(default=0.0)
+
+    @property
+    def is_body(self) -> bool:
+        """True when the guarded function's own body runs."""
+        return self.tier is None
+
+    @property
+    def guarded_by_breaker(self) -> bool:
+        """True for models: rules, constants and people have no version to trip."""
+        return self.tier is None
+
+    def run_tier(self, context: TierContext) -> object:
+        """Run a tier that is not the body."""
+        return cast("Tier", self.tier).run(context)
+
+    async def arun_tier(self, context: TierContext) -> object:
+        """Run an async tier that is not the body."""
+        if isinstance(self.tier, AsyncTier):
+            return await self.tier.arun(context)
+        return await cast("Any", self.run_tier(context))
+
+    def learn(self, elapsed: float) -> None:
+        """Remember how long a good answer took."""
+        self.latency = (
+            elapsed if not self.latency else 0.9 * self.latency + elapsed / 10
+        )
+
+
+def _step(index: int, tier: Tier) -> Step:
+    limit = tier.options.concurrency
+    body = isinstance(tier, OnPin)
+    return Step(
+        index=index,
+        name=tier.name,
+        options=tier.options,
+        tier=None if body else tier,
+        pins=PinSource(tier.pin) if isinstance(tier, OnPin) else None,
+        inline=tier.inline,
+        async_function=isinstance(tier, FunctionTier)
+        and inspect.iscoroutinefunction(tier.function),
+        bulkhead=None if limit is None else Bulkhead(limit),
+    )
+
+
+def build_steps(guard: Guard) -> tuple[Step, ...]:
+    """Resolve a guard's chain.
+
+    Raises:
+        LockError: A route is not in `models.lock`.
+    """
+    options = guard.primary
+    pins = None if guard.pin is None else PinSource(guard.pin)
+    name = guard.pin if isinstance(guard.pin, str) else guard.pin_name or "primary"
+    primary = Step(
+        index=0,
+        name=name,
+        options=options,
+        pins=pins,
+        bulkhead=None if options.concurrency is None else Bulkhead(options.concurrency),
+    )
+    return (primary, *(_step(i, tier) for i, tier in enumerate(guard.tiers, start=1)))

@@ -1,0 +1,72 @@
+"""What the engine takes from outside: time, randomness, breakers, listeners."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from ..breaker import BreakerRegistry
+from ..clock import SYSTEM_CLOCK, Clock
+from ._isolate import COURIERS, Couriers
+from ._retry import RetryBudget, RetryPolicy
+
+__all__ = ["Runtime", "current_runtime", "use_runtime"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Runtime:
+    """Everything a call needs that is not its own.
+
+    Attributes:
+        clock: Where the time comes from.
+        rng: Where jitter comes from.
+        breakers: One breaker per function and pin.
+        couriers: Threads that sync tiers run on; None runs them in the caller's thread,
+            where a hanging function cannot be left.
+        retry: How retries are spaced.
+        managed: True when this process keeps a store and a heartbeat.
+    """
+
+    clock: Clock = SYSTEM_CLOCK
+    rng: random.Random = field(default_factory=random.Random)
+    breakers: BreakerRegistry = field(default_factory=BreakerRegistry)
+    couriers: Couriers | None = COURIERS
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    managed: bool = False
+    _budgets: dict[str, RetryBudget] = field(default_factory=dict[str, RetryBudget])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def budget(self, key: str) -> RetryBudget:
+        """Return the retry budget of one function and pin."""
+        found = self._budgets.get(key)
+        if found is None:
+            with self._lock:
+                found = self._budgets.setdefault(key, RetryBudget())
+        return found
+
+
+_DEFAULT = Runtime(managed=True)
+_CURRENT: ContextVar[Runtime | None] = ContextVar("llmguard_runtime", default=None)
+
+
+def current_runtime() -> Runtime:
+    """Return the runtime that guarded calls in this context use."""
+    return _CURRENT.get() or _DEFAULT
+
+
+@contextmanager
+def use_runtime(runtime: Runtime) -> Generator[Runtime]:
+    """Use another runtime inside the block: a virtual clock, fresh breakers.
+
+    Yields:
+        The runtime.
+    """
+    token = _CURRENT.set(runtime)
+    try:
+        yield runtime
+    finally:
+        _CURRENT.reset(token)
