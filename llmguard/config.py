@@ -131,7 +131,7 @@ def _nearest_pyproject(start: Path) -> Path | None:
 
 
 def _table(file: Path) -> Mapping[str, object]:
-    import tomllib  # noqa: PLC0415 - programs without a pyproject never need it
+    import tomllib
 
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -194,7 +194,7 @@ def _checked(
 
 
 def _near(key: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    import difflib  # noqa: PLC0415 - only needed to word an error
+    import difflib
 
     return next(iter(difflib.get_close_matches(key, known, n=1, cutoff=cutoff)), None)
 

@@ -6,11 +6,13 @@ import os
 import threading
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from .. import config
 from ..errors import LLMGuardWarning, LockError
+from ._check import HORIZON, ending
 from ._lock import Lock
 from ._pin import Pin
 from ._read import read_lock
@@ -22,14 +24,15 @@ _Signature: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The last look at one file: what it held, or why it could not be used."""
+    """The last look at one file: what it holds, why it is unusable, what it held."""
 
     signature: _Signature
-    lock: Lock | None
-    error: LockError | None
+    good: Lock | None
+    error: str = ""
 
 
 _seen: Final[dict[str, _Seen]] = {}
+_looked_at: Final[set[str]] = set()
 _guard: Final = threading.Lock()
 
 
@@ -43,77 +46,102 @@ def load_lock(path: str | Path | None = None) -> Lock:
         LockError: The file is missing, unreadable or does not match its hashes.
     """
     seen = _look(path or config.load().lock)
-    if seen.error:
-        raise seen.error
-    assert seen.lock  # noqa: S101 - narrows the type; one of the two is always set
-    return seen.lock
+    if seen.error or seen.good is None:
+        raise LockError(seen.error)
+    return seen.good
 
 
-def resolve(route: str, *, lock: Lock | str | Path | None = None) -> Pin:
+def resolve(
+    route: str, *, lock: Lock | str | Path | None = None, today: date | None = None
+) -> Pin:
     """Return the pin that answers for a route now.
 
     A process that has read a good lock keeps it while the file is missing or broken,
-    and warns once: half an edit must not stop a service, nor unpin it.
+    and warns once: half an edit must not stop a service, nor unpin it. A pin whose
+    model shuts down within 90 days is warned about once per process.
 
     Args:
         route: The name that functions use, such as "triage".
         lock: A lock or its path; None for the configured one.
+        today: The date that shutdowns are counted from; None for today in UTC.
 
     Raises:
-        LockError: No usable lock was ever read, no such route, or a pin that must
-            not run.
+        LockError: No usable lock was ever read, no such route, or, in strict mode, a
+            model name that no rule knows.
     """
     if not isinstance(lock, Lock):
         lock = _last_good(lock or config.load().lock)
-    return lock.resolve(route)
+    pin = lock.resolve(route)
+    if pin.digest not in _looked_at:
+        _look_at(pin, today or datetime.now(UTC).date())
+    return pin
 
 
 def forget() -> None:
-    """Drop everything that was read; for tests."""
+    """Drop everything that was read and warned about; for tests."""
     with _guard:
         _seen.clear()
+        _looked_at.clear()
 
 
-def _last_good(path: str | Path) -> Lock:
-    seen = _look(path)
-    if seen.lock is None:
-        raise seen.error or LockError(str(path))
-    return seen.lock
+def _look_at(pin: Pin, today: date) -> None:
+    """Do what is done once per pin and process."""
+    if pin.version_class == "unknown" and config.load().strict:
+        raise LockError(
+            f"pin {pin.id!r} of route {pin.route!r}: no naming rule knows model "
+            f"{pin.model!r} of provider {pin.provider!r}, and strict mode refuses it; "
+            f"pin a known name, or set `LLMGUARD_STRICT=0`"
+        )
+    _looked_at.add(pin.digest)
+    if message := ending(pin, horizon=HORIZON, today=today):
+        warnings.warn(
+            f"{message}; add its successor: `llmguard pin add {pin.route} "
+            f"--provider {pin.provider} --model MODEL`",
+            LLMGuardWarning,
+            stacklevel=4,
+        )
+
+
+def _last_good(file: str | Path) -> Lock:
+    seen = _look(file)
+    if seen.good is None:
+        raise LockError(seen.error)
+    return seen.good
 
 
 def _look(file: str | Path) -> _Seen:
     path = os.fspath(file)
     signature = _signature(path)
     seen = _seen.get(path)
-    if seen and seen.signature == signature:
-        return seen
-    with _guard:
-        seen = _seen.get(path)
-        if not seen or seen.signature != signature:
-            _seen[path] = seen = _read(path, signature, seen)
+    if seen is None or seen.signature != signature:
+        with _guard:
+            seen = _seen.get(path)
+            if seen is None or seen.signature != signature:
+                _seen[path] = seen = _read(Path(path), signature, seen)
+                if seen.error and seen.good:
+                    _warn_stale(seen.error)
     return seen
 
 
-def _read(path: str, signature: _Signature, before: _Seen | None) -> _Seen:
+def _read(path: Path, signature: _Signature, before: _Seen | None) -> _Seen:
     try:
-        return _Seen(signature, read_lock(Path(path)), None)
+        return _Seen(signature, read_lock(path))
     except LockError as error:
-        good = before.lock if before else None
-        seen = _Seen(signature, good, error)
-        _seen[path] = seen
-        if good:
-            warnings.warn(
-                f"{error} (this process keeps the lock it read before)",
-                LLMGuardWarning,
-                stacklevel=5,
-            )
-        return seen
+        return _Seen(signature, before.good if before else None, str(error))
+
+
+def _warn_stale(error: str) -> None:
+    warnings.warn(
+        f"{error} (this process keeps the lock it read before)",
+        LLMGuardWarning,
+        stacklevel=5,
+    )
 
 
 def _signature(path: str) -> _Signature:
     """Tell two states of the file apart without reading it; empty when missing."""
     try:
-        info = os.stat(path)  # noqa: PTH116 - follows a swapped link, half the cost
+        info = os.stat(path)  # noqa: PTH116 - half the cost of Path.stat, on every call
     except OSError:
         return ()
     return (info.st_mtime_ns, info.st_size, info.st_ino, info.st_ctime_ns)

@@ -12,15 +12,14 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from ..errors import ConfigError
 
-if TYPE_CHECKING:
-    # TOML has no null, hence neither has a lock.
-    JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+__all__ = ["JSON", "canonical", "digest", "freeze", "thaw"]
 
-__all__ = ["canonical", "digest", "freeze", "thaw"]
+# TOML has no null, hence neither has a lock.
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
 
 _INT64: Final = 2**63
 _EXACT: Final = 2.0**53

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from ..errors import ConfigError
 from . import _secrets
-from ._canonical import digest, freeze, thaw
+from ._canonical import JSON, digest, freeze, thaw
 
-if TYPE_CHECKING:
-    from ._canonical import JSON
-
-__all__ = ["FINGERPRINT_POLICIES", "VERSION_CLASSES", "Pin", "VersionClass"]
+__all__ = [
+    "FINGERPRINT_POLICIES",
+    "VERSION_CLASSES",
+    "FingerprintPolicy",
+    "Pin",
+    "VersionClass",
+]
 
 VersionClass: TypeAlias = Literal[
     "immutable", "versioned", "alias", "opaque", "unknown"
@@ -199,6 +203,15 @@ def _validate(pin: Pin) -> None:
     _one_of(pin.fingerprint_policy, "fingerprint_policy", FINGERPRINT_POLICIES)
     for key, value in pin.lifecycle.items():
         _require(isinstance(value, str), f"lifecycle.{key}", value, "text")
+        if key in {"shutdown", "seen"}:
+            _require(_is_date(value), f"lifecycle.{key}", value, "a date, YYYY-MM-DD")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _one_of(value: str, name: str, allowed: tuple[str, ...]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -24,6 +23,7 @@ _REPAIR: Final = (
     "if the edit is meant, `llmguard pin refresh` re-hashes the lock; "
     "else restore the file from version control"
 )
+_NO_ALIAS: Final = "`llmguard pin add` says which name to pin instead"
 
 
 def read_lock(path: Path, *, verify: bool = True) -> Lock:
@@ -84,6 +84,8 @@ class _Reader:
         )
 
     def _document(self) -> dict[str, Any]:
+        import tomllib
+
         try:
             document = tomllib.loads(self.raw.decode())
         except ValueError as error:
@@ -117,8 +119,18 @@ class _Reader:
             raise self._error(at, str(error)) from error
         if self.verify and (stored != pin.digest or key != pin.id):
             raise self._error(at, "does not match its hash: it was edited by hand")
+        if self.verify:
+            self._admitted(at, pin)
         self.renamed[key] = pin.id
         return pin
+
+    def _admitted(self, at: str, pin: Pin) -> None:
+        """Refuse what `pin add` refuses, whoever wrote the lock."""
+        if pin.version_class == "alias":
+            raise self._error(at, f"pins the alias {pin.model!r}", repair=_NO_ALIAS)
+        if pin.version_class == "opaque" and not pin.accept_opaque.strip():
+            text = f"pins the opaque name {pin.model!r} without `accept_opaque`"
+            raise self._error(at, text, repair=_NO_ALIAS)
 
     def _routes(
         self, document: Mapping[str, Any], pins: Mapping[str, Pin]

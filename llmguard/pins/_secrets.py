@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigError
-
-if TYPE_CHECKING:
-    from ._canonical import JSON
+from ._canonical import JSON
 
 __all__ = ["refuse"]
 

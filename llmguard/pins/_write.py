@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from .. import __version__
-from ._canonical import thaw
+from ._canonical import JSON, thaw
 from ._lock import LOCK_VERSION, Lock
-
-if TYPE_CHECKING:
-    from ._canonical import JSON
 
 __all__ = ["to_text"]
 
