@@ -1,0 +1,240 @@
+"""All breakers of one process, and their exchange with the store."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..clock import SYSTEM_CLOCK, Clock
+from ..outcome import Kind
+from ..store.protocol import BreakerStore
+from ._events import Transition
+from ._forks import track
+from ._poller import Poller
+from .policy import BreakerPolicy, State
+from .version import VersionBreaker, breaker_key
+
+if TYPE_CHECKING:
+    import pybreaker
+
+__all__ = ["BreakerRegistry"]
+
+_ATTEMPTS = 5
+_DEFAULT = BreakerPolicy()
+
+
+class BreakerRegistry:
+    """One breaker per function and pin; transitions travel through a store.
+
+    Without a store it is a process's own view. With one, `sync` publishes local
+    transitions by compare-and-set and picks up what people and other processes
+    decided; `start` does so in the background. A quarantine is written before the
+    call that caused it returns. A store that fails costs nothing but the news: the
+    local view stays as it is, and the failure is counted.
+
+    Args:
+        store: Where transitions are published; `attach` gives it later.
+        policy: Thresholds of breakers that are asked for without their own.
+        clock: Where breakers read the time.
+        rng: Returns uniform random numbers in [0, 1), for jitter.
+        listeners: pybreaker listeners that every breaker gets.
+        classify: Returns the kind of an exception out of `call` and its kin.
+        capacity: Breakers kept; beyond it the closed one that was asked for longest
+            ago is dropped, which is what becomes of retired pins.
+
+    Attributes:
+        store_failures: Exchanges that failed.
+        last_store_error: The last one's error, by `repr`.
+        last_sync: Epoch seconds of the last exchange that worked; 0.0 before.
+    """
+
+    _breaker_type = VersionBreaker
+
+    def __init__(
+        self,
+        *,
+        store: BreakerStore | None = None,
+        policy: BreakerPolicy = _DEFAULT,
+        clock: Clock = SYSTEM_CLOCK,
+        rng: Callable[[], float] = random.random,
+        listeners: Iterable[pybreaker.CircuitBreakerListener] = (),
+        classify: Callable[[BaseException], Kind] | None = None,
+        capacity: int = 1024,
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._capacity = capacity
+        self._options: dict[str, Any] = {
+            "clock": clock,
+            "rng": rng,
+            "listeners": tuple(listeners),
+            "classify": classify,
+        }
+        self._breakers: OrderedDict[str, VersionBreaker] = OrderedDict()
+        self._callbacks: tuple[Callable[[Transition], object], ...] = ()
+        self._store = store
+        self._rev: int | None = None
+        self._poller: Poller | None = None
+        self._interval: float | None = None
+        self.store_failures = 0
+        self.last_store_error = ""
+        self.last_sync = 0.0
+        self._lock = threading.RLock()
+        self._exchange_lock = threading.RLock()
+        track(self)
+
+    # --- breakers
+
+    def get(
+        self, function: str, pin_id: str, *, policy: BreakerPolicy | None = None
+    ) -> VersionBreaker:
+        """Return the breaker of a function on a pin, made on first use.
+
+        A new one first reads the store, so that a quarantine holds from the first
+        call on. Asking again with another policy reconfigures it.
+        """
+        if self._interval is not None and self._poller is None:
+            self._launch()
+        key = breaker_key(function, pin_id)
+        with self._lock:
+            breaker = self._breakers.get(key)
+            if breaker is not None:
+                self._breakers.move_to_end(key)
+        if breaker is None:
+            breaker = self._add(key, policy or self._policy)
+        if policy is not None and policy != breaker.policy:
+            breaker.reconfigure(policy)
+        return breaker
+
+    def all(self) -> tuple[VersionBreaker, ...]:
+        """Return every breaker, the one asked for longest ago first."""
+        with self._lock:
+            return tuple(self._breakers.values())
+
+    def find(self, key: str) -> VersionBreaker | None:
+        """Return the breaker with that key, if this process has it."""
+        with self._lock:
+            return self._breakers.get(key)
+
+    def on_transition(self, callback: Callable[[Transition], object]) -> None:
+        """Call `callback` after every change of any breaker, present or to come."""
+        with self._lock:
+            self._callbacks += (callback,)
+            breakers = self.all()
+        for breaker in breakers:
+            breaker.on_transition(callback)
+
+    def _add(self, key: str, policy: BreakerPolicy) -> VersionBreaker:
+        breaker = self._breaker_type(key, policy=policy, **self._options)
+        self._guarded(self._load, breaker)
+        with self._lock:
+            kept = self._breakers.setdefault(key, breaker)
+            if kept is breaker:
+                breaker.persist = self._persist
+                for callback in self._callbacks:
+                    breaker.on_transition(callback)
+                self._evict()
+        return kept
+
+    def _evict(self) -> None:
+        if len(self._breakers) <= self._capacity:
+            return
+        for key, breaker in self._breakers.items():
+            if breaker.status is State.CLOSED:
+                del self._breakers[key]
+                return
+
+    # --- the store
+
+    def attach(self, store: BreakerStore) -> None:
+        """Use this store from now on, and exchange with it at once."""
+        self._store = store
+        self._rev = None
+        self.sync()
+
+    def sync(self) -> bool:
+        """Exchange news with the store; False when there is none or it failed."""
+        return self._guarded(self._exchange)
+
+    def start(self, *, interval: float = 1.0) -> None:
+        """Exchange every `interval` seconds, in a daemon thread, also after forks."""
+        self._interval = interval
+        self._launch()
+
+    def stop(self) -> None:
+        """End the background exchange, after a last one."""
+        self._interval = None
+        with self._lock:
+            poller, self._poller = self._poller, None
+        if poller is not None:
+            poller.stop()
+            self.sync()
+
+    def _launch(self) -> None:
+        with self._lock:
+            if self._poller is None and self._interval is not None:
+                self._poller = Poller(self, self._interval)
+
+    def _guarded(self, act: Callable[..., None], *args: VersionBreaker) -> bool:
+        """Do something with the store; a failure is counted and changes nothing."""
+        store = self._store
+        if store is None:
+            return False
+        try:
+            with self._exchange_lock:
+                act(store, *args)
+        except Exception as error:  # noqa: BLE001 - a store may fail in any way, and the local view goes on
+            self.store_failures += 1
+            self.last_store_error = repr(error)
+            return False
+        self.last_sync = self._clock.time()
+        return True
+
+    def _load(self, store: BreakerStore, breaker: VersionBreaker) -> None:
+        row = store.get_breaker(breaker.key)
+        if row is not None:
+            breaker.adopt(row)
+
+    def _exchange(self, store: BreakerStore) -> None:
+        rev = store.breakers_rev()
+        if rev != self._rev:
+            rows = {row.key: row for row in store.list_breakers()}
+            for breaker in self.all():
+                breaker.adopt(rows.get(breaker.key))
+            self._rev = rev
+        for breaker in self.all():
+            if breaker.unpublished:
+                self._publish(store, breaker)
+
+    def _publish(self, store: BreakerStore, breaker: VersionBreaker) -> None:
+        for _ in range(_ATTEMPTS):
+            row, generation = breaker.row()
+            written = store.put_breaker(row)
+            if written is not None:
+                breaker.published(written, generation)
+            else:
+                breaker.adopt(store.get_breaker(breaker.key))
+            if not breaker.unpublished:
+                return
+
+    def _persist(self, breaker: VersionBreaker) -> None:
+        self._guarded(self._publish, breaker)
+
+    # --- forks
+
+    def hold(self) -> None:
+        """Take the lock before a fork."""
+        self._lock.acquire()
+
+    def let_go(self) -> None:
+        """Release it in the parent."""
+        self._lock.release()
+
+    def restart(self) -> None:
+        """Start with free locks; the exchange thread comes back on the next `get`."""
+        self._lock = threading.RLock()
+        self._exchange_lock = threading.RLock()
+        self._poller = None
