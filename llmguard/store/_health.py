@@ -1,0 +1,80 @@
+"""How well a store is, in sentences that say what to do."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import StoreError
+from ._database import Database
+from ._location import spill_folder
+from .backend import StoreHealth
+
+__all__ = ["LOW_SPACE", "health"]
+
+LOW_SPACE = 64 * 2**20
+"""Bytes: below it a burst of tickets and the log's next growth may not fit."""
+
+
+def health(database: Database, *, url: str, thorough: bool) -> StoreHealth:
+    """Look at a store, its disk and its spill folder.
+
+    Args:
+        database: The durable file.
+        url: The store's URL, for the record.
+        thorough: Also read every page (`PRAGMA quick_check`): seconds per gigabyte.
+    """
+    path = database.path
+    newest = database.read(
+        "SELECT name FROM schema_migrations ORDER BY number DESC LIMIT 1"
+    )
+    free = shutil.disk_usage(path.parent).free
+    spilled = _count(spill_folder(path))
+    return StoreHealth(
+        url=url,
+        engine=f"SQLite {sqlite3.sqlite_version}",
+        schema=str(newest[0][0]),
+        size=_size(path) + _size(path.with_name(path.name + "-wal")),
+        free=free,
+        spilled=spilled,
+        problems=tuple(_problems(database, free, spilled, thorough=thorough)),
+    )
+
+
+def _problems(
+    database: Database, free: int, spilled: int, *, thorough: bool
+) -> Iterator[str]:
+    path = database.path
+    if free < LOW_SPACE:
+        yield (
+            f"only {free // 2**20} MiB are free at {str(path.parent)!r}: free some "
+            "space, or no ticket can be accepted soon"
+        )
+    if spilled:
+        yield (
+            f"{spilled} tickets wait in {str(spill_folder(path))!r} since the store "
+            "was down: `llmguard queue list` brings them in"
+        )
+    for wrong in _check_pages(database) if thorough else ():
+        yield (
+            f"the store {str(path)!r} is damaged ({wrong}): restore a backup, or save "
+            f"what is left with `sqlite3 {path} .recover`"
+        )
+
+
+def _check_pages(database: Database) -> list[str]:
+    try:
+        rows = database.read("PRAGMA quick_check(5)")
+    except StoreError as error:
+        return [str(error)]
+    return [str(row[0]) for row in rows if row[0] != "ok"]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _count(folder: Path) -> int:
+    return sum(1 for _ in folder.glob("*.json")) if folder.is_dir() else 0

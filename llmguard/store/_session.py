@@ -1,0 +1,98 @@
+"""What one process has open of a store; a forked child starts a new one."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import StoreError
+from ._filelock import FileLock
+from ._setup import open_reader
+from ._sqlite_errors import from_sqlite
+from ._writer import Writer
+from .problems import StoreBusyError
+
+__all__ = ["Session"]
+
+_CLOSE_TIMEOUT = 5.0
+
+
+class _Reader:
+    """A thread's own connection; closed with the thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = open_reader(path)
+
+    def __del__(self) -> None:
+        # `connection` is missing when opening it failed.
+        with contextlib.suppress(AttributeError, sqlite3.Error):
+            self.connection.close()
+
+
+class Session:
+    """The lock, the writer and the readers of one process.
+
+    Args:
+        path: The database file.
+        connection: The one connection that writes.
+        lock: The lock between processes, not held.
+        committed: Called after each commit of this process.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        connection: sqlite3.Connection,
+        lock: FileLock,
+        committed: Callable[[], None],
+    ) -> None:
+        self._path = path
+        self._lock = lock
+        self._connection = connection
+        self._local = threading.local()
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._file = path.stat().st_ino
+        self.writer = Writer(
+            connection=connection,
+            lock=lock,
+            translate=lambda error: from_sqlite(error, path),
+            ready=self._same_file,
+            committed=committed,
+        )
+
+    def reader(self) -> sqlite3.Connection:
+        """Return the calling thread's connection."""
+        found: _Reader | None = getattr(self._local, "reader", None)
+        if found is None:
+            found = self._local.reader = _Reader(self._path)
+            self._readers.add(found)
+        return found.connection
+
+    def close(self) -> None:
+        """Write what is queued and close, unless a frozen process holds the lock."""
+        if not self.writer.close():
+            return
+        for reader in list(self._readers):
+            reader.connection.close()
+        # Closing the last connection checkpoints, so it happens under the lock.
+        with contextlib.suppress(StoreBusyError):
+            self._lock.acquire(_CLOSE_TIMEOUT)
+            self._connection.close()
+        self._lock.close()
+
+    def _same_file(self) -> None:
+        # A commit into a deleted file would be acknowledged and lost.
+        try:
+            same = self._path.stat().st_ino == self._file
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise StoreError(
+                f"the store's file {str(self._path)!r} was deleted or replaced under "
+                "this process; nothing was written: put it back, or restart"
+            )

@@ -1,0 +1,74 @@
+"""What every store backend offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .protocol import ActivityStore, BreakerStore
+from .tickets import TicketStore
+
+__all__ = ["Store", "StoreHealth"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreHealth:
+    """What `llmguard doctor` wants to know.
+
+    Attributes:
+        url: The store's URL.
+        engine: Database and version, such as `SQLite 3.45.1`.
+        schema: Name of the newest applied migration.
+        size: Bytes of the database and its log.
+        free: Bytes free where it lives.
+        spilled: Tickets that wait in the spill folder.
+        problems: One sentence for each thing to repair, with the repair; empty when
+            the store is well.
+    """
+
+    url: str
+    engine: str
+    schema: str
+    size: int
+    free: int
+    spilled: int
+    problems: tuple[str, ...]
+
+
+class Store(BreakerStore, ActivityStore, Protocol):
+    """Breaker states, activity and tickets, durable and shared by processes."""
+
+    @property
+    def url(self) -> str:
+        """The URL it was opened with."""
+        ...
+
+    @property
+    def tickets(self) -> TicketStore:
+        """The human queue."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """True after `close()`."""
+        ...
+
+    def version(self) -> int:
+        """Return a number that differs after any commit; compare within a thread."""
+        ...
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after commits of this process; returns how to stop.
+
+        It runs on the writer's thread and must return at once.
+        """
+        ...
+
+    def health(self, *, thorough: bool = False) -> StoreHealth:
+        """Return how the store is; `thorough` reads every page of it."""
+        ...
+
+    def close(self) -> None:
+        """Write what is queued and close; `open_store` opens it again."""
+        ...
