@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ._files import content_hash, hash_option
 from ._lock import Lock
 from ._pin import Pin
-from .naming import Classification, Naming, classify, naming, shutdown
+from .naming import Classification, classify, naming, shutdown
 
 __all__ = ["prepare", "refresh"]
 
@@ -35,7 +35,7 @@ def prepare(pin: Pin, *, strict: bool = False, rehash: bool = False) -> Pin:
     _admit(pin, found, strict=strict)
     end = shutdown(pin.provider, pin.model, endpoint=pin.endpoint)
     lifecycle: Mapping[str, str] = pin.lifecycle
-    if end:
+    if end and not _noted_by_hand(pin):
         lifecycle = {"shutdown": end.date, "source": end.source, "seen": end.seen}
     return replace(pin, version_class=found.version_class, lifecycle=lifecycle)
 
@@ -63,6 +63,11 @@ def refresh(lock: Lock, *, strict: bool = False, rehash: bool = False) -> Lock:
     )
 
 
+def _noted_by_hand(pin: Pin) -> bool:
+    """Tell whether a person wrote the date, who may know more than the table."""
+    return "shutdown" in pin.lifecycle and "seen" not in pin.lifecycle
+
+
 def _hashed(pin: Pin, *, rehash: bool) -> Pin:
     option = hash_option(pin)
     if not option or (option in pin.options and not rehash):
@@ -87,7 +92,7 @@ def _admit(pin: Pin, found: Classification, *, strict: bool) -> None:
 
 
 def _instead(pin: Pin, found: Classification) -> str:
-    table: Naming = naming()
+    table = naming()
     if not found.suggestion:
         docs = table.docs[table.scheme(pin.provider, pin.endpoint)]
         return f"choose a pinned name from {docs}"
