@@ -1,5 +1,55 @@
-"""llmguard makes functions that call an LLM dependable when the model changes."""
+"""llmguard makes functions that call an LLM dependable when the model changes.
+
+Decorate a plain function: `@contract` says what every answer must satisfy, `@pinned`
+which exact model version gives it, `@fallback_chain` who answers when that one cannot.
+"""
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from . import errors
+from ._version import __version__
+from .adapters import Model, Prompt
+from .breaker import BreakerPolicy
+from .contract import Contract
+from .contract import checks as check
+from .errors import Deferred
+from .guard import (
+    INJECTED,
+    call_context,
+    capture,
+    contract,
+    current_outcome,
+    fallback_chain,
+    on_pin,
+    pinned,
+    static,
+)
+from .outcome import Attempt, Kind, Outcome, Violation
+from .pins import Pin
+from .reply import Reply
+
+__all__ = [
+    "INJECTED",
+    "Attempt",
+    "BreakerPolicy",
+    "Contract",
+    "Deferred",
+    "Kind",
+    "Model",
+    "Outcome",
+    "Pin",
+    "Prompt",
+    "Reply",
+    "Violation",
+    "__version__",
+    "call_context",
+    "capture",
+    "check",
+    "contract",
+    "current_outcome",
+    "errors",
+    "fallback_chain",
+    "on_pin",
+    "pinned",
+    "static",
+]

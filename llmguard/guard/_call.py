@@ -11,6 +11,7 @@ from ..adapters import Model, provider_for
 from ..errors import ConfigError
 from ..outcome import Attempt, Kind, Outcome
 from ._deadline import CALL_CONTEXT, slice_for
+from ._keeper import KEEPER
 from .tiers import TierContext
 
 if TYPE_CHECKING:
@@ -67,12 +68,14 @@ class Call:
         self.at = self.clock.time()
         self.attempts: list[Attempt] = []
         self.steps = guard.steps
+        if runtime.managed and guard.managed:
+            KEEPER.wake()
         # One revision throughout: every pin of the chain is read at the start.
         self.pins: tuple[Pin | None, ...] = tuple(
             None if step.pins is None else step.pins.at(self.started)
             for step in self.steps
         )
-        self.deadline_at = self.started + guard.deadline
+        self.deadline_at = self.started + guard.seconds
         outer = self.context.deadline_at
         if outer is not None and outer < self.deadline_at:
             self.deadline_at = outer

@@ -5,9 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import (
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from ..adapters import Model
+from ..breaker import BreakerPolicy
 from ..contract import Contract
 from ..errors import ConfigError
 from ..pins import Pin
@@ -15,11 +26,24 @@ from ._builtin_tiers import as_tier
 from ._guard import extend
 from .tiers import Tier, TierContext, TierOptions
 
-__all__ = ["contract", "fallback_chain", "pinned"]
+__all__ = ["ContractOptions", "contract", "fallback_chain", "pinned"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorator = Callable[[Callable[P, R]], Callable[P, R]]
+
+
+class ContractOptions(TypedDict, total=False):
+    """Options of `@contract`, as in `Contract`."""
+
+    checks: Iterable[Callable[..., object]]
+    parse: Literal["raw", "fenced", "lenient", "text"] | None
+    refusal: bool | Callable[[str], bool]
+    name: str
+    confidence: str | Callable[..., float] | None
+    strict: bool
+    length_ok: bool
+    schemas: Mapping[str, object] | None
 
 
 class _Transparent(Protocol):
@@ -72,12 +96,7 @@ def _returned_type(function: Callable[..., Any]) -> object:
 def contract(
     schema: type[Any],
     /,
-    *,
-    checks: Iterable[Callable[..., Any]] = (),
-    parse: Literal["raw", "fenced", "lenient"] = "raw",
-    refusal: bool | Callable[[str], bool] = True,
-    confidence: Callable[[Any], float] | None = None,
-    name: str = "",
+    **options: Unpack[ContractOptions],
 ) -> _Transparent: ...
 @overload
 def contract(function: Callable[P, R], /) -> Callable[P, R]: ...
@@ -85,12 +104,7 @@ def contract(function: Callable[P, R], /) -> Callable[P, R]: ...
 def contract(
     schema: object = ...,
     /,
-    *,
-    checks: Iterable[Callable[..., Any]] = (),
-    parse: Literal["raw", "fenced", "lenient"] = "raw",
-    refusal: bool | Callable[[str], bool] = True,
-    confidence: Callable[[Any], float] | None = None,
-    name: str = "",
+    **options: Unpack[ContractOptions],
 ) -> _Transparent: ...
 def contract(schema: Any = ..., /, **options: Any) -> Any:
     """Say what every answer of a function must satisfy, whichever tier gives it.
@@ -100,8 +114,7 @@ def contract(schema: Any = ..., /, **options: Any) -> Any:
     Args:
         schema: A pydantic model, dataclass, TypedDict, Literal, enum, `str`, a JSON
             Schema dict, or a ready `Contract`; the return annotation when left out.
-        **options: `checks`, `parse`, `refusal`, `confidence` and `name`, as in
-            `Contract`.
+        **options: As in `Contract`: `checks`, `parse`, `refusal`, `confidence`, ...
 
     Returns:
         A decorator that keeps the function's type.
@@ -129,11 +142,13 @@ def contract(schema: Any = ..., /, **options: Any) -> Any:
     return decorate
 
 
-def pinned(pin: str | Pin, /) -> _Injecting:
+def pinned(pin: str | Pin, /, *, breaker: BreakerPolicy | None = None) -> _Injecting:
     """Run a function on one exact model version, injected as its `model` argument.
 
     Args:
         pin: A route of `models.lock` (`llmguard pin add` writes it), or a `Pin`.
+        breaker: When the breakers of this function's models trip, where the defaults
+            do not fit.
 
     Returns:
         A decorator; the function's `model` parameter disappears for its callers.
@@ -150,7 +165,7 @@ def pinned(pin: str | Pin, /) -> _Injecting:
         )
 
     def decorate(function: Any) -> Any:
-        return extend(function, "pinned", pin=pin)
+        return extend(function, "pinned", pin=pin, breaker=breaker)
 
     return decorate
 
@@ -169,7 +184,7 @@ def _check_last(tiers: tuple[Tier, ...]) -> None:
 
 def fallback_chain(
     *tiers: Tier | Callable[..., Any],
-    deadline: float = 30.0,
+    deadline: float | None = None,
     attempts: int = 2,
     timeout: float | None = None,
     concurrency: int | None = None,
@@ -182,8 +197,8 @@ def fallback_chain(
     Args:
         *tiers: In order: `on_pin(...)`, plain functions, `rules(...)`, and last one
             that always answers: `human(...)`, `static(...)` or rules with a default.
-        deadline: Seconds that a call may take over all tiers, attempts and waits; a
-            shorter one of the caller wins.
+        deadline: Seconds that a call may take over all tiers, attempts and waits, by
+            default the configured 30; a shorter one of the caller wins.
         attempts: Tries of the function itself, re-asks included.
         timeout: Seconds that one try of the function itself may take; by default what
             the deadline leaves after the reserves of the lower tiers.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from ._commands import END, Give, Pull, Result, Run, Sleep
-from ._drive_sync import shed_error
+from ._drive_sync import job_result, shed_error
 from ._engine import Flow
 
 if TYPE_CHECKING:
@@ -72,35 +73,26 @@ async def _timed(work: Callable[[], Awaitable[object]], timeout: float) -> Resul
 async def _in_thread(run: Run, couriers: Couriers) -> Result:
     """Run a sync tier of an async call on a courier."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def finish() -> None:
-        if not done.done():
-            done.set_result(None)
+    done = asyncio.Event()
 
     def finished() -> None:
-        try:
-            loop.call_soon_threadsafe(finish)
-        except RuntimeError:  # the loop closed while the thread was running
-            return
+        # The loop may have closed while the thread was running.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(done.set)
 
     job = couriers.submit(run.invoke, finished)
     if job is None:
         return Result(error=shed_error(run.step.name))
     try:
-        async with asyncio.timeout(run.timeout) as scope:
-            await done
+        async with asyncio.timeout(run.timeout):
+            await done.wait()
     except TimeoutError:
-        if not scope.expired() or couriers.abandon(job):
+        if couriers.abandon(job):
             return Result(timed_out=True)
     except BaseException:
         couriers.abandon(job)
         raise
-    if isinstance(job.error, Exception):
-        return Result(error=job.error)
-    if job.error is not None:
-        raise job.error
-    return Result(value=job.value)
+    return job_result(job)
 
 
 async def adrive_stream(flow: Flow, runtime: Runtime) -> AsyncGenerator[object]:

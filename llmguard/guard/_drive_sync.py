@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._isolate import Couriers, Job
     from ._runtime import Runtime
 
-__all__ = ["drive", "drive_stream", "shed_error"]
+__all__ = ["drive", "drive_stream", "job_result", "shed_error"]
 
 
 def shed_error(tier: str) -> TierUnavailableError:
@@ -88,6 +88,11 @@ def _await_job(job: Job, timeout: float, couriers: Couriers) -> Result:
         raise
     if not finished and couriers.abandon(job):
         return Result(timed_out=True)
+    return job_result(job)
+
+
+def job_result(job: Job) -> Result:
+    """Read a finished job; what is no `Exception` goes on up, as in any thread."""
     if isinstance(job.error, Exception):
         return Result(error=job.error)
     if job.error is not None:

@@ -141,11 +141,14 @@ class Walk:
         if not step.guarded_by_breaker:
             return _Admission()
         pin = self.call.pins[step.index]
+        lease = self.call.timeout_for(step)
         breaker = self.call.runtime.breakers.get(
-            self.call.guard.name, "unpinned" if pin is None else pin.id
+            self.call.guard.name,
+            "unpinned" if pin is None else pin.id,
+            policy=self.call.guard.breaker,
         )
         try:
-            return _Admission(breaker, breaker.acquire())
+            return _Admission(breaker, breaker.acquire(lease=lease))
         except CircuitOpenError as error:
             error.tier = step.name
             judged = Judged(kind=Kind.OPEN, detail=str(error), error=error)
@@ -168,7 +171,9 @@ class Walk:
                 admission.permit, judged.kind, elapsed=elapsed, exc=judged.error
             )
             if number == 1:
-                admission.breaker.observe(self.call.fingerprint, judged.kind)
+                admission.breaker.observe(
+                    self.call.fingerprint, judged.kind, permit=admission.permit
+                )
         if judged.kind is Kind.OK:
             run.step.learn(elapsed)
         self._note(run.step, judged, number, started, reask=bool(run.feedback))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from .. import config
 from ..errors import ConfigError, LLMGuardWarning
 from ._binder import Binder, visible_signature
 from ._call import Call
@@ -27,6 +28,7 @@ from ._stream import StreamWalk
 from .tiers import Tier, TierOptions
 
 if TYPE_CHECKING:
+    from ..breaker import BreakerPolicy
     from ..contract import Contract
     from ..pins import Pin
 
@@ -49,7 +51,8 @@ class Guard:
         contract: What answers must satisfy; None when not declared.
         pin: Route or pin of the first tier; None when the body picks its own model.
         tiers: The tiers below the function itself, in order.
-        deadline: Seconds that a call may take in all.
+        deadline: Seconds that a call may take in all; None for the configured ones.
+        breaker: How the breakers of this function's models trip; None for the defaults.
         primary: Limits of the first tier.
         stream: `passthrough` or `buffer`, for streaming functions.
         declared: Names of the decorators used so far.
@@ -60,7 +63,8 @@ class Guard:
     contract: Contract | None = None
     pin: str | Pin | None = None
     tiers: tuple[Tier, ...] = ()
-    deadline: float = 30.0
+    deadline: float | None = None
+    breaker: BreakerPolicy | None = None
     primary: TierOptions = field(
         default_factory=lambda: TierOptions(reserve=0.0, attempts=2)
     )
@@ -71,6 +75,21 @@ class Guard:
     def name(self) -> str:
         """Module and qualified name of the function."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @cached_property
+    def seconds(self) -> float:
+        """Seconds that a call may take in all."""
+        return config.load().deadline if self.deadline is None else self.deadline
+
+    @cached_property
+    def managed(self) -> bool:
+        """True when this function belongs to a project with a lock or a store.
+
+        Only then is anything written: a script that guards one function with a pin
+        made in code leaves no files behind.
+        """
+        routed = any(s.pins is not None and s.pins.route for s in self.steps)
+        return routed or config.where()["store"] != "default"
 
     @property
     def pin_name(self) -> str:
@@ -280,8 +299,8 @@ def _on_event_loop() -> bool:
 
 def _warn_blocking(guard: Guard) -> None:
     warnings.warn(
-        f"the sync function `{guard.name}` is called on a running event loop and blocks "
-        f"it for up to {guard.deadline:g} s: make it `async def`, or call it with "
+        f"the sync function `{guard.name}` is called on a running event loop and "
+        f"blocks it for up to {guard.seconds:g} s: make it `async def`, or call it with "
         "`await asyncio.to_thread(...)`",
         LLMGuardWarning,
         stacklevel=3,

@@ -25,7 +25,16 @@ _MAX_ZOMBIES: Final = 64
 class Job:
     """One call on a courier; `wait` for it, or abandon it."""
 
-    __slots__ = ("_abandoned", "_done", "_guard", "error", "finished", "value", "work")
+    __slots__ = (
+        "_abandoned",
+        "_done",
+        "_guard",
+        "_over",
+        "error",
+        "finished",
+        "value",
+        "work",
+    )
 
     def __init__(
         self, work: Callable[[], object], finished: Callable[[], None] | None = None
@@ -35,6 +44,7 @@ class Job:
         self.value: object = None
         self.error: BaseException | None = None
         self._abandoned = False
+        self._over = False
         self._guard = threading.Lock()
         self._done = threading.Lock()
         self._done.acquire()
@@ -50,6 +60,7 @@ class Job:
         except BaseException as error:  # noqa: BLE001 - handed to the waiting caller
             self.error = error
         with self._guard:
+            self._over = True
             self._done.release()
             abandoned = self._abandoned
         if self.finished is not None and not abandoned:
@@ -59,7 +70,7 @@ class Job:
     def abandon(self) -> bool:
         """Stop waiting for it; False when it has finished after all."""
         with self._guard:
-            if not self._done.locked():
+            if self._over:
                 return False
             self._abandoned = True
             return True

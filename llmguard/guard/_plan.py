@@ -34,6 +34,11 @@ class PinSource:
         self._checked: float | None = None
         self.problem: Exception | None = None
 
+    @property
+    def current(self) -> Pin:
+        """The pin as last looked up."""
+        return self._pin
+
     def at(self, now: float) -> Pin:
         """Return the pin at monotonic time `now`."""
         if self.route is None:

@@ -8,13 +8,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import cast
 
 from ..breaker import BreakerRegistry
 from ..clock import SYSTEM_CLOCK, Clock
 from ._isolate import COURIERS, Couriers
 from ._retry import RetryBudget, RetryPolicy
 
-__all__ = ["Runtime", "current_runtime", "use_runtime"]
+__all__ = ["Runtime", "current_runtime", "default_runtime", "use_runtime"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Runtime:
     Attributes:
         clock: Where the time comes from.
         rng: Where jitter comes from.
-        breakers: One breaker per function and pin.
+        breakers: One breaker per function and pin; by default fresh ones on `clock`.
         couriers: Threads that sync tiers run on; None runs them in the caller's thread,
             where a hanging function cannot be left.
         retry: How retries are spaced.
@@ -33,12 +34,17 @@ class Runtime:
 
     clock: Clock = SYSTEM_CLOCK
     rng: random.Random = field(default_factory=random.Random)
-    breakers: BreakerRegistry = field(default_factory=BreakerRegistry)
+    breakers: BreakerRegistry = field(default=cast("BreakerRegistry", None))
     couriers: Couriers | None = COURIERS
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     managed: bool = False
     _budgets: dict[str, RetryBudget] = field(default_factory=dict[str, RetryBudget])
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Give the breakers the same time and randomness as everything else."""
+        if self.breakers is cast("BreakerRegistry", None):
+            self.breakers = BreakerRegistry(clock=self.clock, rng=self.rng.random)
 
     def budget(self, key: str) -> RetryBudget:
         """Return the retry budget of one function and pin."""
@@ -51,6 +57,11 @@ class Runtime:
 
 _DEFAULT = Runtime(managed=True)
 _CURRENT: ContextVar[Runtime | None] = ContextVar("llmguard_runtime", default=None)
+
+
+def default_runtime() -> Runtime:
+    """Return the runtime of the process, whatever this context uses."""
+    return _DEFAULT
 
 
 def current_runtime() -> Runtime:

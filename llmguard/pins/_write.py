@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from .. import __version__
+from .._version import __version__
 from ._canonical import JSON, thaw
 from ._lock import LOCK_VERSION, Lock
 

@@ -49,6 +49,6 @@ def emit(outcome: Outcome) -> None:
     for hook in _hooks:
         try:
             hook(outcome)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a listener's fault must not fail the call
             _dropped += 1
             _LOG.exception("hook %r failed on call %s", hook, outcome.call_id)

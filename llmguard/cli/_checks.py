@@ -1,0 +1,171 @@
+"""The checks of `llmguard doctor`, each of which names its repair."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.util import find_spec
+from typing import Final, Literal
+
+from .. import config
+from ..adapters import provider_for
+from ..errors import LLMGuardError
+from ..guard import Guard, guarded_functions
+from ..pins import Pin, load_lock
+from ..store import open_store, store_path
+
+__all__ = ["Finding", "check_all"]
+
+_FREE_BYTES: Final = 64 * 1024 * 1024
+_EXTRAS: Final = (
+    ("openai", "openai", "remote models", "pip install 'llmguard-toolkit[openai]'"),
+    (
+        "llama_cpp",
+        "llama-cpp-python",
+        "the local tier",
+        "pip install 'llmguard-fallbacks[llamacpp]'",
+    ),
+    (
+        "llguidance",
+        "llguidance",
+        "constrained decoding",
+        "pip install 'llmguard-fallbacks[llamacpp]'",
+    ),
+    (
+        "llmguard_fallbacks",
+        "llmguard-fallbacks",
+        "rules and the human queue",
+        "pip install llmguard-fallbacks",
+    ),
+    (
+        "llmguard_models",
+        "llmguard-models",
+        "the embedded models",
+        "pip install llmguard-models",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    level: Literal["ok", "warn", "fail"]
+    what: str
+    detail: str
+    repair: str = ""
+
+    def document(self) -> dict[str, str]:
+        """Return it as JSON-able data."""
+        return asdict(self)
+
+
+def check_all() -> Iterator[Finding]:
+    """Yield every finding, the environment first, then each guarded function."""
+    yield Finding("ok", "python", sys.version.split()[0])
+    yield _settings()
+    yield from _extras()
+    yield from _lock()
+    yield from _store()
+    for guard in guarded_functions():
+        yield from _function(guard)
+
+
+def _settings() -> Finding:
+    try:
+        config.load()
+    except LLMGuardError as error:
+        return Finding("fail", "settings", str(error))
+    changed = {k: v for k, v in config.where().items() if v != "default"}
+    return Finding("ok", "settings", f"{changed or 'defaults'}")
+
+
+def _extras() -> Iterator[Finding]:
+    for module, distribution, purpose, repair in _EXTRAS:
+        if find_spec(module) is None:
+            yield Finding("warn", distribution, f"not installed: no {purpose}", repair)
+            continue
+        try:
+            yield Finding("ok", distribution, version(distribution))
+        except PackageNotFoundError:
+            yield Finding("ok", distribution, "installed")
+    names = sorted(e.name for e in entry_points(group="llmguard.providers"))
+    yield Finding("ok", "providers", ", ".join(["openai", "replay", *names]))
+
+
+def _lock() -> Iterator[Finding]:
+    path = config.load().lock
+    if not path.exists():
+        yield Finding(
+            "warn",
+            "models.lock",
+            f"none at {path}",
+            "llmguard pin add ROUTE --provider openai --model EXACT-ID",
+        )
+        return
+    try:
+        lock = load_lock(path)
+        for finding in lock.check():
+            yield Finding("warn", "models.lock", str(finding), "llmguard pin check")
+        yield Finding("ok", "models.lock", f"{len(lock.pins)} pins at {path}")
+    except LLMGuardError as error:
+        yield Finding("fail", "models.lock", str(error), "llmguard pin check")
+
+
+def _store() -> Iterator[Finding]:
+    path = store_path()
+    parent = path.parent if path.parent.exists() else config.load().root
+    free = shutil.disk_usage(parent).free
+    if free < _FREE_BYTES:
+        yield Finding(
+            "fail", "disk", f"{free >> 20} MiB free at {parent}", "free some space"
+        )
+    if not path.exists():
+        yield Finding("ok", "store", f"{path} (made by the first recorded call)")
+        return
+    try:
+        health = open_store().health(thorough=True)
+    except LLMGuardError as error:
+        yield Finding("fail", "store", str(error))
+        return
+    for problem in health.problems:
+        yield Finding("fail", "store", problem)
+    yield Finding(
+        "ok", "store", f"{path}, {health.engine}, {health.size >> 10} KiB used"
+    )
+
+
+def _function(guard: Guard) -> Iterator[Finding]:
+    places = " > ".join(step.name for step in guard.steps)
+    if len(guard.steps) == 1:
+        yield Finding(
+            "warn",
+            guard.name,
+            f"{places}: no fallback",
+            "add `@fallback_chain(..., static(value))` on top",
+        )
+    else:
+        yield Finding("ok", guard.name, places)
+    if guard.contract is None:
+        yield Finding(
+            "warn", guard.name, "no contract: any answer counts", "add `@contract`"
+        )
+    for step in guard.steps:
+        if step.pins is not None:
+            yield from _model(guard.name, step.name, step.pins.current)
+
+
+def _model(function: str, tier: str, pin: Pin) -> Iterator[Finding]:
+    what = f"{function} [{tier}]"
+    try:
+        provider = provider_for(pin)
+        check = getattr(provider, "check", None)
+        if check is not None:
+            check()
+    except LLMGuardError as error:
+        yield Finding("fail", what, str(error))
+    else:
+        yield Finding("ok", what, f"{pin.provider} {pin.model} ({pin.id})")

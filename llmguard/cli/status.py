@@ -1,0 +1,131 @@
+"""`llmguard status`: what runs now, what is degraded, why, and what to do."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from ..store import open_store, store_path
+from ._report import Report, gather
+from ._text import age, emit_json, table
+
+__all__ = ["status"]
+
+
+@click.command()
+@click.option("--store", "url", help="Store to read instead of the configured one.")
+@click.option(
+    "--minutes",
+    default=60,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How far back the counts go.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def status(url: str | None, minutes: int, as_json: bool) -> None:
+    """Show what runs, what is degraded and why, from the store.
+
+    Exit code 1 when something needs a person.
+    """
+    path = store_path(url)
+    if not path.exists():
+        if as_json:
+            emit_json({"store": str(path), "exists": False})
+            return
+        click.echo(
+            f"No store at {path} yet: no guarded call has been recorded.\n"
+            "Functions pinned by a route of `models.lock` record there by themselves; "
+            "`llmguard demo` fills one, `llmguard doctor` says what is missing."
+        )
+        return
+    report = gather(open_store(url), window=minutes * 60.0)
+    if as_json:
+        emit_json(report.document())
+    else:
+        _print(report)
+    if report.todo:
+        raise SystemExit(1)
+
+
+def _print(report: Report) -> None:
+    alive = [p for p in report.processes if p["alive"]]
+    click.echo(f"store      {report.store}")
+    gone = len(report.processes) - len(alive)
+    click.echo(f"processes  {len(alive)} alive, {gone} gone")
+    click.echo(f"\nCalls in the last {age(report.window)}")
+    click.echo(_calls(report) or "  none")
+    if report.tiers:
+        click.echo("\nTiers")
+        click.echo(_tiers(report))
+    if report.breakers:
+        click.echo("\nBreakers")
+        click.echo(_breakers(report))
+    if report.queues:
+        click.echo("\nQueues")
+        click.echo(_queues(report))
+    click.echo("\nTo do")
+    click.echo("\n".join(f"  - {line}" for line in report.todo) or "  nothing")
+
+
+def _calls(report: Report) -> str:
+    rows: list[tuple[object, ...]] = []
+    for function, counts in sorted(report.calls.items()):
+        share = counts["degraded"] / counts["calls"]
+        others = {
+            k: n for k, n in counts.items() if k not in {"calls", "ok", "degraded"}
+        }
+        failed = ", ".join(f"{n} {kind}" for kind, n in sorted(others.items()))
+        rows.append(
+            (
+                function,
+                f"{counts['calls']} calls",
+                f"{share:.1%} degraded or deferred",
+                failed,
+            )
+        )
+    return table(rows)
+
+
+def _tiers(report: Report) -> str:
+    now = report.at
+    rows: list[tuple[object, ...]] = [
+        ("function", "tier", "pin", "ok", "mean", "last ok", "", "otherwise")
+    ]
+    for line in report.tiers:
+        failed = ", ".join(f"{n} {k}" for k, n in sorted(line.failed.items()))
+        rows.append(
+            (
+                line.function.rsplit(".", 1)[-1],
+                line.tier,
+                line.pin or "-",
+                line.answered,
+                "-" if line.mean_ms is None else f"{line.mean_ms:.0f} ms",
+                "never" if line.last_ok is None else f"{age(now - line.last_ok)} ago",
+                "PROVEN" if line.proven else "UNPROVEN",
+                failed,
+            )
+        )
+    return table(rows)
+
+
+def _breakers(report: Report) -> str:
+    return table(
+        (
+            row["key"],
+            row["state"],
+            f"since {time.strftime('%H:%M:%S', time.localtime(row['since']))}",
+            row["reason"],
+        )
+        for row in report.breakers
+    )
+
+
+def _queues(report: Report) -> str:
+    rows: list[tuple[object, ...]] = []
+    for queue in report.queues:
+        counts = ", ".join(f"{n} {state}" for state, n in queue["counts"].items() if n)
+        oldest = queue["oldest"]
+        waited = "" if oldest is None else f"oldest waits {age(oldest)}"
+        rows.append((queue["queue"], counts or "empty", waited))
+    return table(rows)

@@ -1,0 +1,130 @@
+"""One daemon thread per process that exchanges state with the store, once a second.
+
+It publishes breaker transitions and picks up those of other processes, moves counts
+to the store and says that the process is alive. A store that cannot be reached means
+a local view and a warning in the log, never a failed or slower call.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+
+from ..telemetry import add_hook
+from ..telemetry.activity import Activity, process_name
+
+if TYPE_CHECKING:
+    from ..store import Store
+    from ._plan import Step
+
+__all__ = ["KEEPER", "Keeper"]
+
+_LOG = logging.getLogger("llmguard.keeper")
+_PERIOD: Final = 1.0
+_RETRY: Final = 30.0
+
+
+class Keeper:
+    """Starts with the first managed call and ends with the process."""
+
+    def __init__(self, *, period: float = _PERIOD) -> None:
+        self._period = period
+        self.activity = Activity()
+        self.problem: Exception | None = None
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._store: Store | None = None
+        self._stop = threading.Event()
+
+    def wake(self) -> None:
+        """Start the thread unless it runs; costs one attribute read when it does."""
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                # Before the first call: a version quarantined earlier stays so.
+                self.exchange()
+                add_hook(self.activity)
+                self._thread = threading.Thread(
+                    target=self._run, name="llmguard-keeper", daemon=True
+                )
+                self._thread.start()
+                atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Exchange once more and end the thread."""
+        thread = self._thread
+        if thread is None:
+            return
+        self._stop.set()
+        thread.join(timeout=2.0)
+        self._reset()
+
+    def _run(self) -> None:
+        stop = self._stop
+        while True:
+            last = stop.wait(self._period if self.problem is None else _RETRY)
+            self.exchange()
+            if last:
+                return
+
+    def exchange(self) -> None:
+        """Exchange state with the store once; a failure is kept in `problem`."""
+        from ..store import open_store
+
+        try:
+            self._exchange(open_store())
+        except Exception as error:  # noqa: BLE001 - the store may fail, calls may not
+            if self.problem is None:
+                _LOG.warning("the store cannot be used, going on without: %s", error)
+            self.problem = error
+        else:
+            self.problem = None
+
+    def _exchange(self, store: Store) -> None:
+        from ._runtime import default_runtime
+
+        breakers = default_runtime().breakers
+        if self._store is store:
+            breakers.sync()
+        else:
+            self._store = store
+            breakers.attach(store)
+        rows = self.activity.drain()
+        if rows:
+            store.add_activity(rows)
+        store.beat(process_name(), _about())
+
+
+def _about() -> dict[str, object]:
+    from ._guard import guarded_functions
+
+    return {
+        "argv": " ".join(sys.argv[:3])[:200],
+        "python": sys.version.split()[0],
+        "functions": {
+            guard.name: [_place(step) for step in guard.steps]
+            for guard in guarded_functions()
+            if guard.managed
+        },
+    }
+
+
+def _place(step: Step) -> dict[str, object]:
+    pin = None if step.pins is None else step.pins.current
+    return {
+        "tier": step.name,
+        "pin": "" if pin is None else pin.id,
+        "model": "" if pin is None else pin.model,
+    }
+
+
+KEEPER: Final = Keeper()

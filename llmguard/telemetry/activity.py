@@ -1,0 +1,82 @@
+"""Counts of what happened, per function, tier, pin and kind, for `llmguard status`.
+
+A call adds to a dict in memory; a keeper thread moves the increments to the store
+about once a second. A store that is down or slow costs counts, never calls.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..outcome import Outcome
+
+__all__ = ["Activity", "process_name"]
+
+_MAX_ROWS = 10_000
+"""Distinct rows held between two flushes; more would mean unbounded labels."""
+
+
+def process_name() -> str:
+    """Return `host:pid`, which names this process in the store."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass(slots=True)
+class _Cell:
+    n: int = 0
+    total_elapsed: float = 0.0
+    last_at: float = 0.0
+
+
+class Activity:
+    """Increments since the last `drain()`; usable as a telemetry hook."""
+
+    __slots__ = ("_cells", "_lock", "lost")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cells: dict[tuple[str, str, str, str], _Cell] = {}
+        self.lost = 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        """Count the attempts of one call, and the call itself under tier ``""``."""
+        with self._lock:
+            for a in outcome.attempts:
+                key = (outcome.function, a.tier, a.pin, str(a.kind))
+                self._add(key, a.elapsed, outcome.at + a.started)
+            whole = "degraded" if outcome.degraded else str(outcome.kind)
+            self._add((outcome.function, "", "", whole), outcome.elapsed, outcome.at)
+
+    def _add(self, key: tuple[str, str, str, str], elapsed: float, at: float) -> None:
+        cell = self._cells.get(key)
+        if cell is None:
+            if len(self._cells) >= _MAX_ROWS:
+                self.lost += 1
+                return
+            cell = self._cells[key] = _Cell()
+        cell.n += 1
+        cell.total_elapsed += elapsed
+        cell.last_at = max(cell.last_at, at)
+
+    def drain(self) -> list[Mapping[str, object]]:
+        """Return the increments as rows for the store, and start again from zero."""
+        with self._lock:
+            cells, self._cells = self._cells, {}
+        process = process_name()
+        return [
+            {
+                "process": process,
+                "function": function,
+                "tier": tier,
+                "pin": pin,
+                "kind": kind,
+                "n": cell.n,
+                "last_at": cell.last_at,
+                "total_elapsed": cell.total_elapsed,
+            }
+            for (function, tier, pin, kind), cell in cells.items()
+        ]

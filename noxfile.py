@@ -1,0 +1,134 @@
+# /// script
+# dependencies = ["nox>=2024.10"]
+# ///
+"""Every check of the project: `nox` runs what a change must pass, `nox -l` lists all.
+
+llama-cpp-python comes as source only and takes minutes to build, so one wheel is built
+into `wheelhouse/` and every environment installs that one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "typing", "build", "examples", "tests"]
+
+ROOT = Path(__file__).parent
+WHEELHOUSE = ROOT / "wheelhouse"
+LLAMA = "llama-cpp-python==0.3.36"
+PYTHONS = ["3.11", "3.12", "3.13"]
+MEMBERS = ("-e", ".[openai,otel,sentiment]", "-e", "./fallbacks[llamacpp]", "-e", "./models")
+PORTABLE = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF"
+
+
+def _group(name: str) -> list[str]:
+    """Return the requirements of a dependency group (pip before 25.1 knows none)."""
+    return list(nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name))
+
+
+def _wheel(session: nox.Session) -> None:
+    """Build the llama-cpp-python wheel once; a portable one, for any AVX2 machine."""
+    if not list(WHEELHOUSE.glob("llama_cpp_python-*.whl")):
+        session.log("building %s once; this takes about five minutes", LLAMA)
+        env = {"CMAKE_ARGS": os.environ.get("CMAKE_ARGS", PORTABLE)}
+        session.run(
+            "python", "-m", "pip", "wheel", "--no-deps", "-w", str(WHEELHOUSE), LLAMA,
+            env=env,
+        )
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    _wheel(session)
+    wanted = [requirement for group in groups for requirement in _group(group)]
+    session.install("--find-links", str(WHEELHOUSE), *MEMBERS, LLAMA, *wanted)
+
+
+@nox.session(python=PYTHONS[0])
+def tests(session: nox.Session) -> None:
+    """Run the test suite; arguments go to pytest, such as `-- -m slow`."""
+    _install(session, "test")
+    session.run("python", "-m", "pytest", *(session.posargs or ["-m", "not slow"]))
+
+
+@nox.session(python=PYTHONS[1:])
+def compat(session: nox.Session) -> None:
+    """Run the test suite on the newer Pythons."""
+    _install(session, "test")
+    session.run("python", "-m", "pytest", *(session.posargs or ["-m", "not slow"]))
+
+
+@nox.session(python=PYTHONS[0])
+def coverage(session: nox.Session) -> None:
+    """Print branch coverage of the packages."""
+    _install(session, "test")
+    session.run("coverage", "run", "-m", "pytest", "-m", "not slow")
+    session.run("coverage", "report", "--skip-covered", "--show-missing")
+
+
+@nox.session(python=PYTHONS[0])
+def lint(session: nox.Session) -> None:
+    """Check style, formatting, import layers and file sizes."""
+    session.install(*_group("lint"), "-e", ".", "-e", "./fallbacks", "-e", "./models")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session(python=PYTHONS[0])
+def typing(session: nox.Session) -> None:
+    """Check types with mypy and pyright, both strict."""
+    _install(session, "typing", "test")
+    session.run("mypy")
+    session.run("mypy", "tests/typing")
+    session.run("pyright")
+
+
+@nox.session(python=PYTHONS[0])
+def examples(session: nox.Session) -> None:
+    """Run every example and every documented snippet."""
+    _install(session, "test")
+    session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def build(session: nox.Session) -> None:
+    """Build the three wheels and try them in an environment of their own."""
+    session.install("build", "hatchling")
+    for member in (".", "fallbacks", "models"):
+        session.run(
+            "python", "-m", "build", "--no-isolation", "--wheel", "-o", "dist", member
+        )
+    session.run("python", "tests/check_wheels.py", "dist")
+
+
+@nox.session(python=PYTHONS[0])
+def bench(session: nox.Session) -> None:
+    """Print timings as ratios, each beside its baseline or peer in the same run."""
+    _install(session, "test")
+    for script in sorted((ROOT / "benchmarks").glob("*.py")):
+        session.run("python", str(script), *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def demo(session: nox.Session) -> None:
+    """Run the demo."""
+    _install(session)
+    session.run("llmguard", "demo", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def lock(session: nox.Session) -> None:
+    """Resolve everything again: `uv.lock`, and its hashes in `requirements/`."""
+    session.run("uv", "lock", "--upgrade", external=True)
+    session.run(
+        "uv", "export", "--all-packages", "--all-extras", "--all-groups", "--frozen",
+        "--no-emit-workspace", "--no-header", "-q", "-o", "requirements/all.txt",
+        external=True,
+    )
