@@ -1,1 +1,48 @@
-"""."""
+"""Everything between a guarded function and a model: handles, providers, prompts."""
+
+from __future__ import annotations
+
+from . import remote_calls
+from .classify import Failure, classify
+from .messages import Chunk, Message, MessageLike, Request
+from .model import AsyncTextStream, Model, PromptLike, TextStream
+from .prompt import Prompt, RenderedPrompt
+from .provider import (
+    Provider,
+    ProviderFactory,
+    close_providers,
+    known_providers,
+    provider_for,
+    register_provider,
+)
+from .record import Recorder, record_to
+from .replies import read_reply, reply_failure
+from .served import Served, verify_served
+
+__all__ = [
+    "AsyncTextStream",
+    "Chunk",
+    "Failure",
+    "Message",
+    "MessageLike",
+    "Model",
+    "Prompt",
+    "PromptLike",
+    "Provider",
+    "ProviderFactory",
+    "Recorder",
+    "RenderedPrompt",
+    "Request",
+    "Served",
+    "TextStream",
+    "classify",
+    "close_providers",
+    "known_providers",
+    "provider_for",
+    "read_reply",
+    "record_to",
+    "register_provider",
+    "remote_calls",
+    "reply_failure",
+    "verify_served",
+]

@@ -1,0 +1,225 @@
+"""The HTTP clients under the `openai` SDK: one deadline per exchange, checked early.
+
+They are plain httpx (openai 2) or httpx2 (openai 3) clients with event hooks, which is
+public in both. The hooks treat the request's read timeout as a limit for the whole
+exchange, refuse an HTML page with status 200 (a proxy's or a portal's, never a
+model's), and keep the loopback rule of `refuse_remote()` for the raw client too.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Final, Self, TypeAlias, cast
+
+from ._deadline_backend import DEADLINE, install
+
+__all__ = ["Guarded", "Observe", "facade", "guarded_client"]
+
+Guarded: TypeAlias = Any
+"""An httpx or httpx2 client, sync or async."""
+
+Observe: TypeAlias = Callable[[str, bytes], None]
+"""Told the URL path and the body of every JSON answer; may raise to refuse it."""
+
+_EXTENSION: Final = "llmguard_deadline"
+_END: Final = object()
+
+
+def guarded_client(cls: type[Any], check: Callable[[str], None]) -> Guarded:
+    """Return a client of `cls` whose exchanges keep to their deadline.
+
+    Args:
+        cls: `openai.DefaultHttpxClient` or its async twin.
+        check: Called with the URL before anything is sent; raises to refuse it.
+    """
+
+    def on_request(request: Any) -> None:
+        check(str(request.url))
+        _start(request)
+
+    async def on_request_async(request: Any) -> None:
+        on_request(request)
+
+    async def on_response_async(response: Any) -> None:
+        _guard(response)
+
+    is_async = hasattr(cls, "aclose")
+    client = cls(
+        event_hooks={
+            "request": [on_request_async if is_async else on_request],
+            "response": [on_response_async if is_async else _guard],
+        }
+    )
+    install(client)
+    return client
+
+
+def facade(shared: Guarded, *, timeout: float, observe: Observe) -> Guarded:
+    """Return a cheap client on the connections of `shared`, for one attempt.
+
+    It ends every exchange within `timeout` seconds from now, however late in the
+    attempt it starts, shows each JSON answer to `observe`, and leaves `shared` open
+    when it is closed.
+    """
+    deadline = time.monotonic() + timeout
+    is_async = hasattr(shared, "aclose")
+
+    def cap(request: Any) -> None:
+        request.extensions[_EXTENSION] = deadline
+        left = max(0.001, deadline - time.monotonic())
+        limits = request.extensions.get("timeout", {})
+        request.extensions["timeout"] = {
+            key: left if value is None else min(value, left)
+            for key, value in limits.items()
+        }
+
+    async def cap_async(request: Any) -> None:
+        cap(request)
+
+    def show(response: Any) -> None:
+        if _is_json_answer(response):
+            observe(response.request.url.path, response.read())
+
+    async def show_async(response: Any) -> None:
+        if _is_json_answer(response):
+            observe(response.request.url.path, await response.aread())
+
+    base = _httpx(shared).AsyncClient if is_async else _httpx(shared).Client
+    return base(
+        transport=_Shared(shared),
+        timeout=timeout,
+        trust_env=False,
+        event_hooks={
+            "request": [cap_async if is_async else cap],
+            "response": [show_async if is_async else show],
+        },
+    )
+
+
+class _Shared:
+    """A transport that sends through another client and never closes it."""
+
+    def __init__(self, client: Guarded) -> None:
+        self._client = client
+
+    def handle_request(self, request: Any) -> Any:
+        return self._client.send(request, stream=True, auth=None)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        return await self._client.send(request, stream=True, auth=None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+def _httpx(obj: object) -> Any:
+    """Return the module, httpx or httpx2, that an object's class comes from."""
+    for base in type(obj).__mro__:
+        package = base.__module__.partition(".")[0]
+        if package.startswith("httpx"):
+            return sys.modules[package]
+    raise TypeError(f"{type(obj).__name__} is no httpx object")
+
+
+def _start(request: Any) -> None:
+    """Fix the deadline of a request; a redirect keeps the first one."""
+    if _EXTENSION not in request.extensions:
+        limit = request.extensions.get("timeout", {}).get("read")
+        deadline = None if limit is None else time.monotonic() + limit
+        request.extensions[_EXTENSION] = deadline
+    DEADLINE.set(request.extensions[_EXTENSION])
+
+
+def _guard(response: Any) -> None:
+    """Refuse an HTML page and put the body under the request's deadline."""
+    httpx = _httpx(response)
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if response.is_success and kind == "text/html":
+        raise httpx.RemoteProtocolError(
+            "the endpoint answered with an HTML page", request=response.request
+        )
+    deadline = response.request.extensions.get(_EXTENSION)
+    if deadline is None:
+        return
+    is_async = hasattr(response.stream, "__aiter__")
+    base = httpx.AsyncByteStream if is_async else httpx.SyncByteStream
+    cls = _stream_class(base, is_async=is_async)
+    late = httpx.ReadTimeout(
+        "the exchange is past its deadline", request=response.request
+    )
+    response.stream = cls(response.stream, deadline, late)
+
+
+def _is_json_answer(response: Any) -> bool:
+    kind = response.headers.get("content-type", "")
+    return bool(response.is_success) and "json" in kind.partition(";")[0]
+
+
+class _Body:
+    """A response body that ends at its deadline, however steadily it trickles."""
+
+    def __init__(self, stream: Any, deadline: float, late: Exception) -> None:
+        self._stream = stream
+        self._deadline = deadline
+        self._late = late
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _tick(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise self._late
+        # Set anew for every chunk: streams of one thread or task may interleave.
+        DEADLINE.set(self._deadline)
+
+
+class _SyncBody(_Body):
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = iter(self._stream)
+        while True:
+            self._tick()
+            chunk = next(chunks, _END)
+            if chunk is _END:
+                return
+            yield cast("bytes", chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncBody(_Body):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._stream)
+        while True:
+            self._tick()
+            chunk = await anext(chunks, _END)
+            if chunk is _END:
+                return
+            yield cast("bytes", chunk)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+_classes: dict[type[Any], type[Any]] = {}
+
+
+def _stream_class(base: type[Any], *, is_async: bool) -> type[Any]:
+    """Return the body class as a subclass of httpx's own, which httpx insists on."""
+    if base not in _classes:
+        body = _AsyncBody if is_async else _SyncBody
+        _classes[base] = type(body.__name__, (body, base), {})
+    return _classes[base]

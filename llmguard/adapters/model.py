@@ -1,0 +1,309 @@
+"""`Model`: what a guarded function's body calls, whichever version it is."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+
+from ..errors import ConfigError, TierTimeoutError
+from ..outcome import Kind
+from ..reply import Reply
+from ._duck import plain
+from .messages import Chunk, Message, MessageLike, Request, as_messages
+from .prompt import RenderedPrompt
+
+if TYPE_CHECKING:
+    from ..pins import Pin
+    from .provider import Provider
+
+__all__ = ["AsyncTextStream", "Model", "PromptLike", "TextStream"]
+
+PromptLike: TypeAlias = str | RenderedPrompt | Iterable[MessageLike]
+"""A string (one user message), a rendered `Prompt`, or a list of messages."""
+
+_UNGUARDED_TIMEOUT: Final = 30.0
+
+_FIXED: Final[Mapping[str, str]] = {
+    "model": "the pin decides which version runs",
+    "extra_body": "pass its fields by name; unknown ones are sent in the body",
+    "messages": "pass the messages as the first argument",
+    "input": "pass the messages as the first argument",
+    "stream": "use `stream` or `astream`",
+    "timeout": "the guard's `deadline` decides how long a call may take",
+    "n": "one call is one answer; call again for another",
+}
+
+
+class Model:
+    """One pinned model, with the rest of one attempt's deadline.
+
+    The guard makes it and passes it to the body; nothing else in the body knows which
+    version runs. Outside a guard: `Model(pin, provider_for(pin))`.
+
+    Args:
+        pin: The version to call.
+        provider: What calls it.
+        schema: JSON Schema of the contract, sent as structured output where the
+            provider supports that; None for text.
+        schema_name: Name the provider may show for it.
+        remaining: Returns the seconds left; None for 30 seconds per call.
+        feedback: Messages appended to the conversation: what a re-ask quotes.
+        inputs: The guarded function's arguments.
+        call_id: Id of the guarded call.
+    """
+
+    def __init__(
+        self,
+        pin: Pin,
+        provider: Provider,
+        *,
+        schema: Mapping[str, Any] | None = None,
+        schema_name: str = "",
+        remaining: Callable[[], float] | None = None,
+        feedback: Sequence[Message] = (),
+        inputs: Mapping[str, object] | None = None,
+        call_id: str = "",
+    ) -> None:
+        self._pin = pin
+        self._provider = provider
+        self._schema = schema
+        self._schema_name = schema_name
+        self._remaining = remaining
+        self._feedback = tuple(feedback)
+        self._inputs = inputs or {}
+        self._call_id = call_id
+        self._last: Reply | None = None
+
+    def __repr__(self) -> str:
+        return f"Model({self._pin.route!r}, {self.id!r}, pin={self._pin.id!r})"
+
+    @property
+    def id(self) -> str:
+        """The exact model id, for use with the raw client."""
+        return self._pin.model
+
+    @property
+    def pin(self) -> Pin:
+        """The pin this handle calls."""
+        return self._pin
+
+    @property
+    def last(self) -> Reply | None:
+        """The last whole reply, the raw client's JSON answers included."""
+        return self._last
+
+    @property
+    def feedback(self) -> tuple[Message, ...]:
+        """What a re-ask quotes; `complete` appends it by itself."""
+        return self._feedback
+
+    def complete(
+        self,
+        prompt: PromptLike,
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        **params: Any,
+    ) -> Any:
+        """Ask the model and return its `Reply`; return it from the body as it is.
+
+        Typed `Any`, so that a body annotated with the contract's type may return it.
+
+        Args:
+            prompt: Text (one user message), a rendered `Prompt`, or messages.
+            tools: Tools the model may ask for, in the shape of Chat Completions.
+            **params: Sampling parameters besides the pin's own.
+
+        Raises:
+            ConfigError: A parameter differs from the pinned one, or the prompt's digest
+                from the pinned one.
+            TierTimeoutError: No time is left.
+        """
+        request = self._request(prompt, tools, params)
+        return self._keep(self._provider.complete(request), request)
+
+    async def acomplete(
+        self,
+        prompt: PromptLike,
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        **params: Any,
+    ) -> Any:
+        """Ask the model without blocking the event loop; see `complete`."""
+        request = self._request(prompt, tools, params)
+        return self._keep(await self._provider.acomplete(request), request)
+
+    def stream(
+        self,
+        prompt: PromptLike,
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        **params: Any,
+    ) -> TextStream:
+        """Ask the model and iterate over the text as it arrives; see `complete`."""
+        request = self._request(prompt, tools, params)
+        chunks = self._provider.stream(request)
+        return TextStream(chunks, lambda reply: self._keep(reply, request))
+
+    def astream(
+        self,
+        prompt: PromptLike,
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        **params: Any,
+    ) -> AsyncTextStream:
+        """Ask the model and iterate asynchronously over the text; see `complete`."""
+        request = self._request(prompt, tools, params)
+        chunks = self._provider.astream(request)
+        return AsyncTextStream(chunks, lambda reply: self._keep(reply, request))
+
+    @property
+    def client(self) -> Any:
+        """The provider's raw client: no retries, ended by the deadline."""
+        return self._raw(self._provider.client)
+
+    @property
+    def async_client(self) -> Any:
+        """The provider's raw asynchronous client, for the running event loop."""
+        return self._raw(self._provider.async_client)
+
+    def _raw(self, make: Callable[..., Any]) -> Any:
+        timeout = self._timeout()
+        if getattr(self._provider, "observes", False):
+            return make(timeout, on_reply=self._note)
+        return make(timeout)
+
+    def _note(self, reply: Reply) -> None:
+        self._last = reply
+
+    def _keep(self, reply: Reply, request: Request) -> Reply:
+        if request.prompt_digest and not reply.prompt_digest:
+            reply = replace(reply, prompt_digest=request.prompt_digest)
+        self._last = reply
+        return reply
+
+    def _timeout(self) -> float:
+        left = _UNGUARDED_TIMEOUT if self._remaining is None else self._remaining()
+        if left > 0:
+            return left
+        raise TierTimeoutError(
+            f"no time is left to call pin {self._pin.route!r}",
+            kind=Kind.TIMEOUT,
+            pin=self._pin.id,
+        )
+
+    def _request(
+        self,
+        prompt: PromptLike,
+        tools: Sequence[Mapping[str, Any]],
+        params: Mapping[str, Any],
+    ) -> Request:
+        digest = prompt.digest if isinstance(prompt, RenderedPrompt) else ""
+        self._check_prompt(digest)
+        asked = prompt.messages if isinstance(prompt, RenderedPrompt) else prompt
+        return Request(
+            messages=(*as_messages(asked), *self._feedback),
+            schema=self._schema,
+            schema_name=self._schema_name,
+            params=self._params(params),
+            tools=tools,
+            timeout=self._timeout(),
+            inputs=self._inputs,
+            prompt_digest=digest,
+            call_id=self._call_id,
+        )
+
+    def _params(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        pinned = self._pin.params
+        for name, value in params.items():
+            if name in _FIXED:
+                raise ConfigError(
+                    f"`{name}` cannot be passed to `complete`: {_FIXED[name]}"
+                )
+            if name in pinned and plain(pinned[name]) != plain(value):
+                raise ConfigError(
+                    f"pin {self._pin.route!r} fixes `{name}` at {pinned[name]!r}, but "
+                    f"the call asks for {value!r}; drop it from the call, or pin "
+                    f"another version with `llmguard pin add`"
+                )
+        return {**pinned, **params}
+
+    def _check_prompt(self, digest: str) -> None:
+        pinned = self._pin.prompt_digest
+        if not pinned or not digest or pinned.removeprefix("sha256:") == digest:
+            return
+        raise ConfigError(
+            f"pin {self._pin.route!r} was qualified with prompt {pinned[:19]!r}, but "
+            f"this prompt is {digest[:12]!r}; restore the prompt, or refresh the pin: "
+            f"`llmguard pin add {self._pin.route} --prompt-digest {digest}`"
+        )
+
+
+class TextStream(Iterator[str]):
+    """The text of an answer as it arrives; `reply` holds the whole at the end.
+
+    Close it (or use it in a `with` block) to give up early: the connection is dropped.
+    """
+
+    def __init__(self, chunks: Iterator[Chunk], keep: Callable[[Reply], Reply]) -> None:
+        self._chunks = chunks
+        self._keep = keep
+        self.reply: Reply | None = None
+
+    def __next__(self) -> str:
+        for chunk in self._chunks:
+            if chunk.reply is not None:
+                self.reply = self._keep(chunk.reply)
+            if chunk.text:
+                return chunk.text
+        raise StopIteration
+
+    def close(self) -> None:
+        """Stop reading and drop the connection."""
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+class AsyncTextStream(AsyncIterator[str]):
+    """The same for asynchronous code; close it with `aclose` or `async with`."""
+
+    def __init__(
+        self, chunks: AsyncIterator[Chunk], keep: Callable[[Reply], Reply]
+    ) -> None:
+        self._chunks = chunks
+        self._keep = keep
+        self.reply: Reply | None = None
+
+    async def __anext__(self) -> str:
+        async for chunk in self._chunks:
+            if chunk.reply is not None:
+                self.reply = self._keep(chunk.reply)
+            if chunk.text:
+                return chunk.text
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Stop reading and drop the connection."""
+        close = getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()

@@ -1,0 +1,140 @@
+"""The `openai` provider: any server that speaks one of OpenAI's two text APIs.
+
+Chat Completions by default, Responses with the pin's option `api = "responses"`; the
+pin's `endpoint` names OpenAI itself, a gateway, vLLM, llama-server, Ollama or
+`llmguard serve`. The SDK's own retries are off: attempts belong to the guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from ..reply import Reply
+from . import remote_calls
+from ._openai_clients import OpenAIClients
+from ._openai_request import Settings, chat_arguments, responses_arguments
+from ._openai_stream import Accumulator, ChatStream, ResponsesStream, require_answer
+from .messages import Chunk, Request
+from .replies import read_answer
+
+if TYPE_CHECKING:
+    from ..pins import Pin
+
+__all__ = ["DEFAULT_TIMEOUT", "OpenAIProvider"]
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds for an exchange outside any guard; a guard passes what remains."""
+
+
+class OpenAIProvider:
+    """Calls one pinned model over HTTP.
+
+    Options of the pin: `api` ("chat", "responses"), `api_key_env` (default
+    `OPENAI_API_KEY`; a loopback endpoint needs none), `structured` ("json_schema",
+    "json_object", "none"), `strict` (False: never strict), `confidence` ("min",
+    "mean", "joint"), `stream_usage` (False: no `stream_options`).
+    """
+
+    observes = True
+    """The raw clients report the answers they carry (`on_reply`)."""
+
+    def __init__(self, pin: Pin) -> None:
+        self.pin = pin
+        self.settings = Settings(pin)
+        self.clients = OpenAIClients(pin)
+
+    @property
+    def remote(self) -> bool:
+        """True unless the endpoint is on this machine."""
+        return not remote_calls.is_loopback(self.clients.endpoint)
+
+    def complete(self, request: Request) -> Reply:
+        """Send one request and wait for the whole answer."""
+        create = self._create(self.clients.sync)
+        return self._read(create(**self._arguments(request, create)))
+
+    async def acomplete(self, request: Request) -> Reply:
+        """Send one request and await the whole answer."""
+        create = self._create(self.clients.for_loop)
+        return self._read(await create(**self._arguments(request, create)))
+
+    def stream(self, request: Request) -> Iterator[Chunk]:
+        """Send one request and yield the answer as it arrives."""
+        create = self._create(self.clients.sync)
+        total = self._accumulator()
+        with closing(create(**self._streaming(request, create))) as events:
+            for event in events:
+                if text := total.feed(event):
+                    yield Chunk(text=text)
+        yield Chunk(reply=total.finish())
+
+    async def astream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Send one request and yield the answer as it arrives."""
+        create = self._create(self.clients.for_loop)
+        total = self._accumulator()
+        events = await create(**self._streaming(request, create))
+        try:
+            async for event in events:
+                if text := total.feed(event):
+                    yield Chunk(text=text)
+        finally:
+            await events.close()
+        yield Chunk(reply=total.finish())
+
+    def client(
+        self, timeout: float, *, on_reply: Callable[[Reply], None] | None = None
+    ) -> Any:
+        """Return an `openai.OpenAI` that ends `timeout` seconds from now."""
+        self._check()
+        return self.clients.raw(timeout, is_async=False, on_reply=on_reply)
+
+    def async_client(
+        self, timeout: float, *, on_reply: Callable[[Reply], None] | None = None
+    ) -> Any:
+        """Return an `openai.AsyncOpenAI` that ends `timeout` seconds from now."""
+        self._check()
+        return self.clients.raw(timeout, is_async=True, on_reply=on_reply)
+
+    def close(self) -> None:
+        """Close the connections of threads; those of event loops end with the loop."""
+        self.clients.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        await self.clients.aclose()
+
+    def _check(self) -> None:
+        remote_calls.ensure_allowed(self.clients.endpoint, pin=self.pin)
+
+    def _create(self, client: Callable[[], Any]) -> Any:
+        """Return the SDK method to call, on a client that is ready."""
+        self._check()
+        sdk = client()
+        return (
+            sdk.chat.completions.create
+            if self.settings.api == "chat"
+            else sdk.responses.create
+        )
+
+    def _arguments(self, request: Request, create: Any) -> dict[str, Any]:
+        build = chat_arguments if self.settings.api == "chat" else responses_arguments
+        arguments = build(request, self.pin.model, self.settings, create)
+        limit = DEFAULT_TIMEOUT if request.timeout is None else request.timeout
+        return {**arguments, "timeout": limit}
+
+    def _streaming(self, request: Request, create: Any) -> dict[str, Any]:
+        arguments = self._arguments(request, create) | {"stream": True}
+        if self.settings.api == "chat" and self.settings.stream_usage:
+            arguments.setdefault("stream_options", {"include_usage": True})
+        return arguments
+
+    def _accumulator(self) -> Accumulator:
+        cls = ChatStream if self.settings.api == "chat" else ResponsesStream
+        return cls(self.pin, self.settings.confidence)
+
+    def _read(self, raw: object) -> Reply:
+        settings = self.settings
+        reply = read_answer(raw, settings.api, confidence=settings.confidence)
+        return require_answer(reply, self.pin)
