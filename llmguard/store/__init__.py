@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._location import spill_folder
 from ._open import open_store, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
@@ -63,5 +64,6 @@ __all__ = [
     "fingerprint",
     "new_id",
     "open_store",
+    "spill_folder",
     "store_path",
 ]

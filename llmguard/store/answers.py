@@ -46,7 +46,7 @@ def answer_violations(
 
     kind = validators.validator_for(schema, default=Draft202012Validator)
     # An empty registry resolves references within the schema and nothing else.
-    registry: Any = Registry()
+    registry = cast("Any", Registry)()
     validator = kind(
         cast("Any", schema), registry=registry, format_checker=kind.FORMAT_CHECKER
     )
@@ -70,12 +70,9 @@ def _sentence(error: ValidationError) -> str:
         allowed = wanted if error.validator == "enum" else [wanted]
         names = ", ".join(json.dumps(one) for one in allowed)
         return f"is {given}, but must be one of {names}"
-    if error.validator == "required":
-        missing = [name for name in wanted if name not in cast("Any", error.instance)]
-        return f"lacks {', '.join(repr(name) for name in missing)}"
     if error.validator == "type":
-        kinds = wanted if isinstance(wanted, list) else [wanted]
-        return f"is {given}, but must be of type {' or '.join(map(str, kinds))}"
+        kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        return f"is {given}, but must be of type {kinds}"
     if error.validator in {"anyOf", "oneOf"} and error.context:
         ways = "; or ".join(dict.fromkeys(_sentence(one) for one in error.context))
         return f"fits none of the alternatives: {ways}"

@@ -1,0 +1,271 @@
+"""A ticket as its caller holds it: wait for the answer, give it, or take it back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Collection, Generator
+from typing import TYPE_CHECKING, Any
+
+from llmguard.clock import SYSTEM_CLOCK, Clock
+from llmguard.errors import QueueError
+from llmguard.store import (
+    CLOSED,
+    Store,
+    TicketRecord,
+    TicketState,
+    TicketUnknownError,
+)
+
+if TYPE_CHECKING:
+    from llmguard.contract import Contract
+
+__all__ = ["Ticket", "TicketClosedError", "get_ticket"]
+
+POLL = 0.1
+"""Seconds between looks at commits of other processes; a look takes about 5 us."""
+
+# What a wait asks of whoever drives it: seconds to pause, or a call that may block.
+_Step = float | Callable[[], TicketRecord]
+_Flow = Generator[_Step, "TicketRecord | None", TicketRecord]
+
+_ANSWERED = frozenset({TicketState.ANSWERED, TicketState.DELIVERED})
+
+
+class TicketClosedError(QueueError):
+    """The ticket ended without an answer.
+
+    Attributes:
+        ticket_id: Id of the ticket.
+        state: `rejected`, `expired`, `cancelled` or `dead`.
+        reason: Why, in the words of whoever closed it.
+    """
+
+    def __init__(self, record: TicketRecord) -> None:
+        by = f" by {record.closed_by}" if record.closed_by else ""
+        why = f": {record.note}" if record.note else ""
+        super().__init__(
+            f"ticket {record.id!r} was {record.state}{by}{why}; "
+            f"`llmguard queue show {record.id}` shows its history"
+        )
+        self.ticket_id = record.id
+        self.state = record.state
+        self.reason = record.note
+
+
+class Ticket:
+    """A durable ticket; any process that can open the store may hold it.
+
+    Args:
+        ticket_id: Its id.
+        store: The store that has it.
+        contract: Turns the answer into the contract's type; None leaves it JSON.
+        clock: Measures waiting; another clock than the system's is slept on.
+    """
+
+    def __init__(
+        self,
+        ticket_id: str,
+        *,
+        store: Store,
+        contract: Contract | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.id = ticket_id
+        self._store = store
+        self._contract = contract
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"Ticket({self.id!r})"
+
+    def __await__(self) -> Generator[Any, None, object]:
+        return self.result().__await__()
+
+    @property
+    def record(self) -> TicketRecord:
+        """The ticket as the store has it now."""
+        return self._store.tickets.get(self.id)
+
+    @property
+    def state(self) -> TicketState:
+        """Where the ticket is now."""
+        return self.record.state
+
+    def wait(self, timeout: float | None = None) -> object:
+        """Block until a person answers, and return the answer.
+
+        Args:
+            timeout: Seconds; None waits for ever.
+
+        Raises:
+            TimeoutError: No answer yet; the ticket stays, wait again or later.
+            TicketClosedError: It was rejected, cancelled, expired, or is dead.
+            ContractError: The answer does not fit the contract given here.
+        """
+        woken = threading.Event()
+        stop = self._store.listen(woken.set)
+        flow = self._watch(timeout)
+        try:
+            step = next(flow)
+            while True:
+                step = flow.send(self._do(step, woken))
+        except StopIteration as end:
+            return self._value(end.value)
+        finally:
+            stop()
+
+    async def result(self, timeout: float | None = None) -> object:  # noqa: ASYNC109 - the ticket outlives it, a cancelled task would say less
+        """Await the answer; arguments, result and errors are those of `wait`."""
+        woken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(woken.set)
+
+        stop = self._store.listen(wake)
+        flow = self._watch(timeout)
+        try:
+            step = next(flow)
+            while True:
+                step = flow.send(await self._ado(step, woken))
+        except StopIteration as end:
+            return self._value(end.value)
+        finally:
+            stop()
+
+    def answer(
+        self,
+        value: object,
+        *,
+        reviewer: str,
+        token: str | None = None,
+        roles: Collection[str] = (),
+    ) -> TicketRecord:
+        """Answer it; without a token it is claimed on the way.
+
+        Args:
+            value: JSON, or the contract's own type when the ticket has its contract.
+            reviewer: Who answers, for the record.
+            token: The lease's token, when it was claimed before.
+            roles: Roles the reviewer has.
+
+        Raises:
+            AnswerRefusedError: It breaks the schema that the ticket was asked with.
+            QueueError: It is not this reviewer's to answer.
+        """
+        plain = value if self._contract is None else self._contract.dump(value)
+        return self._store.tickets.answer(
+            self.id, plain, reviewer=reviewer, token=token, roles=roles
+        )
+
+    def reject(
+        self,
+        reason: str,
+        *,
+        reviewer: str,
+        token: str | None = None,
+        roles: Collection[str] = (),
+    ) -> TicketRecord:
+        """Close it unanswered, by a person's decision."""
+        return self._store.tickets.reject(
+            self.id, reviewer=reviewer, reason=reason, token=token, roles=roles
+        )
+
+    def cancel(self, reason: str, *, actor: str = "caller") -> TicketRecord:
+        """Take it back: nobody needs the answer any more."""
+        return self._store.tickets.cancel(self.id, actor=actor, reason=reason)
+
+    def _watch(self, timeout: float | None) -> _Flow:
+        """Yield what to do until the ticket is closed; return it delivered."""
+        end = None if timeout is None else self._clock.monotonic() + timeout
+        seen: int | None = None
+        record: TicketRecord | None = None
+        while True:
+            version = self._store.version()
+            if record is None or version != seen:
+                seen, record = version, self.record
+            if record.lapsed(self._clock.time()):
+                record = yield self._sweep
+                continue
+            if record.state is TicketState.ANSWERED:
+                record = yield self._deliver
+            if record is not None and record.state in CLOSED:
+                return record
+            left = POLL if end is None else end - self._clock.monotonic()
+            if left <= 0:
+                raise TimeoutError(
+                    f"ticket {self.id!r} has no answer after {timeout:g} s; it stays "
+                    "in its queue: wait again, or later with "
+                    f"`get_ticket({self.id!r})`"
+                )
+            yield min(POLL, left)
+
+    def _sweep(self) -> TicketRecord:
+        self._store.tickets.sweep()
+        return self.record
+
+    def _deliver(self) -> TicketRecord:
+        return self._store.tickets.deliver(self.id)
+
+    def _do(self, step: _Step, woken: threading.Event) -> TicketRecord | None:
+        if callable(step):
+            return step()
+        if self._clock is SYSTEM_CLOCK:
+            woken.wait(step)
+            woken.clear()
+        else:
+            self._clock.sleep(step)
+        return None
+
+    async def _ado(self, step: _Step, woken: asyncio.Event) -> TicketRecord | None:
+        if callable(step):
+            return await asyncio.to_thread(step)
+        if self._clock is SYSTEM_CLOCK:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), step)
+            woken.clear()
+        else:
+            await self._clock.asleep(step)
+        return None
+
+    def _value(self, record: TicketRecord) -> object:
+        if record.state not in _ANSWERED:
+            raise TicketClosedError(record)
+        if self._contract is None:
+            return record.answer
+        return self._contract.load(record.answer)
+
+
+def get_ticket(
+    ticket_id: str,
+    *,
+    contract: Contract | None = None,
+    store: Store | str | os.PathLike[str] | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Ticket:
+    """Return a ticket by the id that `Deferred` carried, in any process.
+
+    Args:
+        ticket_id: The id, or the idempotency key it was asked under.
+        contract: Turns the answer into the contract's type; None leaves it JSON.
+        store: The store or its URL; None for the configured one.
+        clock: Measures waiting.
+
+    Raises:
+        TicketUnknownError: No such ticket.
+        StoreError: The store cannot be opened.
+    """
+    from ._queue_store import opened, replayed
+
+    found = opened(store)
+    try:
+        record = found.tickets.get(ticket_id)
+    except TicketUnknownError:
+        if not replayed(found):
+            raise
+        record = found.tickets.get(ticket_id)
+    return Ticket(record.id, store=found, contract=contract, clock=clock)

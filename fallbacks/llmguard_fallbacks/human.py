@@ -1,0 +1,277 @@
+"""The tier that asks a person, durably."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from llmguard.clock import SYSTEM_CLOCK, Clock
+from llmguard.errors import ConfigError, Deferred, StoreError, TierFailedError
+from llmguard.guard.tiers import TierContext, TierOptions
+from llmguard.outcome import Kind
+from llmguard.reply import Reply
+from llmguard.store import Enqueued, NewTicket, QueueFullError, Store, new_id
+
+from ._queue_content import Redactor, content_of, reasons_of
+from ._queue_spill import spill
+from ._queue_store import StoreLike, folder_of, opened, replayed
+from ._queue_ticket import Ticket, TicketClosedError
+
+if TYPE_CHECKING:
+    from llmguard.contract import Contract
+
+__all__ = ["HumanTier", "human"]
+
+_QUEUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MARGIN = 0.2  # seconds kept to hand the ticket out before the tier's slice ends
+_LONGEST_WRITE = 10.0
+_NONE: Final = object()
+_KINDS: Final = {
+    "rejected": Kind.REFUSAL,
+    "expired": Kind.TIMEOUT,
+    "cancelled": Kind.CANCELLED,
+    "dead": Kind.ERROR,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HumanTier:
+    """A tier that makes a ticket and may wait for its answer; see `human`."""
+
+    queue: str
+    name: str
+    options: TierOptions
+    wait: float
+    priority: int
+    sla: float | None
+    expires: float | None
+    role: str
+    title: str
+    instructions: str
+    max_open: int | None
+    on_full: object
+    coalesce: bool
+    redact: Redactor | None
+    store: StoreLike
+    spill: Path | None
+    clock: Clock
+    terminal: bool = field(default=True, init=False)
+    inline: bool = field(default=False, init=False)
+
+    def check(self, contract: Contract | None) -> None:
+        """Raise `ConfigError` when the last resort breaks the contract."""
+        if contract is None or self.on_full is _NONE or callable(self.on_full):
+            return
+        verdict = contract.judge_value(copy.deepcopy(self.on_full), {})
+        # Checks that compare with the inputs cannot be judged before a call.
+        if verdict.kind not in {Kind.OK, Kind.SEMANTIC}:
+            wrong = "; ".join(map(str, verdict.violations)) or verdict.detail
+            raise ConfigError(
+                f"`on_full` of `human({self.queue!r})` breaks the contract: {wrong}; "
+                "give a value that satisfies it, or a function of the call"
+            )
+
+    def run(self, call: TierContext) -> object:
+        """Make the ticket, wait for up to `wait` seconds, else raise `Deferred`."""
+        try:
+            ticket = self._ask(call)
+        except (QueueFullError, StoreError) as error:
+            return self._last_resort(call, error)
+        try:
+            value = ticket.wait(self._patience(call))
+        except TimeoutError:
+            raise Deferred(ticket.id, queue=self.queue) from None
+        except TicketClosedError as error:
+            raise self._failed(error) from error
+        return Reply(value=value, has_value=True, ticket_id=ticket.id)
+
+    async def arun(self, call: TierContext) -> object:
+        """Answer as `run` does, without blocking the event loop."""
+        try:
+            ticket = await asyncio.to_thread(self._ask, call)
+        except (QueueFullError, StoreError) as error:
+            return self._last_resort(call, error)
+        try:
+            value = await ticket.result(self._patience(call))
+        except TimeoutError:
+            raise Deferred(ticket.id, queue=self.queue) from None
+        except TicketClosedError as error:
+            raise self._failed(error) from error
+        return Reply(value=value, has_value=True, ticket_id=ticket.id)
+
+    def _ask(self, call: TierContext) -> Ticket:
+        """Make the ticket durable: in the store, or spilled beside it.
+
+        Raises:
+            Deferred: It is spilled, so nobody can answer it yet.
+            QueueFullError: Admission control refused it.
+            StoreError: Neither the store nor the spill folder takes it.
+        """
+        new = self._ticket(call)
+        try:
+            store = opened(self.store)
+            enqueued = self._enqueue(store, new, call)
+        except StoreError:
+            spill(self.spill or folder_of(self.store), new)
+            raise Deferred(new.id, queue=self.queue) from None
+        return Ticket(
+            enqueued.ticket.id, store=store, contract=call.contract, clock=self.clock
+        )
+
+    def _enqueue(self, store: Store, new: NewTicket, call: TierContext) -> Enqueued:
+        timeout = min(_LONGEST_WRITE, max(_MARGIN, call.remaining() - _MARGIN))
+        enqueued = store.tickets.enqueue(new, timeout=timeout)
+        with contextlib.suppress(StoreError, OSError):
+            # This ticket is safe; older ones may wait for the next chance.
+            replayed(store, self.spill)
+        return enqueued
+
+    def _ticket(self, call: TierContext) -> NewTicket:
+        now = self.clock.time()
+        content = content_of(call, self.redact)
+        contract = call.contract
+        pins = [attempt.pin for attempt in call.attempts if attempt.pin]
+        return NewTicket(
+            id=new_id(now),
+            queue=self.queue,
+            key=call.labels.get("idempotency_key") or call.call_id,
+            fingerprint=content.fingerprint,
+            inputs=content.inputs,
+            schema=None if contract is None else contract.value_schema,
+            schema_digest="" if contract is None else contract.digest,
+            contract="" if contract is None else contract.name,
+            function=call.function,
+            call_id=call.call_id,
+            pin=pins[-1] if pins else "",
+            title=self.title,
+            instructions=self.instructions,
+            reasons=reasons_of(call.attempts, redacted=self.redact is not None),
+            labels=dict(call.labels),
+            role=self.role,
+            priority=self.priority,
+            due_at=None if self.sla is None else now + self.sla,
+            expires_at=None if self.expires is None else now + self.expires,
+            max_open=self.max_open,
+            coalesce=self.coalesce and content.exact,
+        )
+
+    def _patience(self, call: TierContext) -> float:
+        return max(0.0, min(self.wait, call.remaining() - _MARGIN))
+
+    def _last_resort(self, call: TierContext, error: Exception) -> object:
+        if self.on_full is _NONE:
+            raise error
+        if callable(self.on_full):
+            answer: object = self.on_full(call)
+            return answer
+        return Reply(value=copy.deepcopy(self.on_full), has_value=True)
+
+    def _failed(self, error: TicketClosedError) -> TierFailedError:
+        return TierFailedError(str(error), kind=_KINDS[error.state], tier=self.name)
+
+
+def human(
+    queue: str,
+    *,
+    wait: float = 0.0,
+    priority: int = 0,
+    sla: float | None = None,
+    expires: float | None = None,
+    role: str = "",
+    title: str = "",
+    instructions: str = "",
+    max_open: int | None = None,
+    on_full: object = _NONE,
+    coalesce: bool = True,
+    redact: Redactor | None = None,
+    store: StoreLike = None,
+    spill: str | Path | None = None,
+    name: str = "",
+    when: Callable[[TierContext], bool] | None = None,
+    reserve: float = 0.5,
+    clock: Clock = SYSTEM_CLOCK,
+) -> HumanTier:
+    """Ask a person: a durable ticket now, the answer now or later.
+
+    The guarded call returns the person's answer when it comes within `wait`, else it
+    raises `Deferred` with the ticket's id. One call makes one ticket, however often
+    it is retried: its key is the call's id, or the label `idempotency_key`.
+
+    Args:
+        queue: Name of the queue: letters, digits, `.`, `_`, `-`; at most 64.
+        wait: Seconds to wait for an answer, within what the deadline leaves. Keep it
+            under the time-out of whoever calls.
+        priority: Higher is answered first.
+        sla: Seconds within which an answer is promised; orders equal priority.
+        expires: Seconds after which a ticket that nobody took is closed unanswered;
+            None keeps it for ever.
+        role: Role that reviewers must have; empty for everybody.
+        title: One line for lists; the function's name by default.
+        instructions: What the reviewer should know.
+        max_open: Tickets that may wait in the queue. An outage at 100 calls a second
+            is 360,000 tickets an hour, and a reviewer answers about 100.
+        on_full: What the call answers when the queue or the disk is full: a value,
+            or a function of the `TierContext`. Needed with `max_open`.
+        coalesce: Let calls with the same inputs share one waiting ticket.
+        redact: Takes the inputs as JSON and returns what a reviewer may see. If it
+            raises, the reviewer sees nothing.
+        store: Store or URL; None for the configured one.
+        spill: Folder for tickets while the store is down; beside the store by
+            default. Best on another disk.
+        name: Name of the tier; `human:QUEUE` by default.
+        when: Skip the tier for calls where this returns False.
+        reserve: Seconds of the deadline that upper tiers leave for making the ticket.
+        clock: Gives due times and measures waiting.
+
+    Returns:
+        A tier for the end of `@fallback_chain`.
+
+    Raises:
+        ConfigError: A wrong name or number, or `max_open` without `on_full`.
+    """
+    if not _QUEUE.fullmatch(queue):
+        raise ConfigError(
+            f"`queue` is {queue!r}; use up to 64 letters, digits, `.`, `_` and `-`, "
+            "starting with a letter or digit: `human('triage')`"
+        )
+    _refuse_numbers(queue, wait=wait, sla=sla, expires=expires, max_open=max_open)
+    if max_open is not None and on_full is _NONE:
+        raise ConfigError(
+            f"`human({queue!r}, max_open={max_open})` cannot answer once the queue is "
+            "full; add the last resort: `on_full=VALUE` or `on_full=function`"
+        )
+    return HumanTier(
+        queue=queue,
+        name=name or f"human:{queue}",
+        options=TierOptions(when=when, reserve=reserve),
+        wait=wait,
+        priority=priority,
+        sla=sla,
+        expires=expires,
+        role=role,
+        title=title,
+        instructions=instructions,
+        max_open=max_open,
+        on_full=on_full,
+        coalesce=coalesce,
+        redact=redact,
+        store=store,
+        spill=None if spill is None else Path(spill),
+        clock=clock,
+    )
+
+
+def _refuse_numbers(queue: str, **numbers: float | None) -> None:
+    for name, number in numbers.items():
+        lowest = 0.0 if name == "wait" else 1e-9
+        if number is not None and not number >= lowest:
+            bound = "0 or more" if name == "wait" else "above 0"
+            raise ConfigError(
+                f"`{name}` of `human({queue!r})` is {number!r}; it must be {bound}"
+            )
