@@ -1,0 +1,98 @@
+"""Contracts over Python types: whatever pydantic's `TypeAdapter` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import ConfigError
+from ..outcome import Violation
+from ._pydantic_errors import violations_of
+from ._show import show
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = ["TypedShape", "show_type"]
+
+
+class TypedShape:
+    """Reads JSON into a Python type."""
+
+    __slots__ = ("_adapter", "_error", "_strict", "_validate", "names", "schema")
+
+    def __init__(self, kind: object, *, strict: bool) -> None:
+        from pydantic import ValidationError  # noqa: PLC0415 - imported late
+
+        self._adapter = _adapter(kind)
+        self._error = ValidationError
+        self._strict = strict
+        self._validate = self._adapter.validator.validate_json
+        self.schema = _derive(self._adapter, kind, by_alias=True)
+        self.names = _derive(self._adapter, kind, by_alias=False)
+
+    def read(self, document: object, text: str) -> tuple[object, list[Violation]]:
+        """Validate a document; raises what a user's own validator raises."""
+        try:
+            return self._validate(text, strict=self._strict), []
+        except self._error as error:
+            found = cast("list[Mapping[str, object]]", error.errors(include_url=False))
+            return None, violations_of(found, document)
+
+    def write(self, value: object) -> str:
+        """Write a value as JSON text, as its own type says, not as the contract's."""
+        from pydantic_core import to_json
+
+        return to_json(
+            value, by_alias=True, round_trip=True, inf_nan_mode="constants"
+        ).decode()
+
+
+def _adapter(kind: object) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticErrorMixin
+
+    _refuse_instances(kind)
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        _ = adapter.validator.validate_json  # builds what pydantic had put off
+    except (PydanticErrorMixin, TypeError, NameError) as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError(
+            f"a contract cannot be made of {show_type(kind)}: {first} Pass a pydantic "
+            "model, a dataclass, a TypedDict, a Literal, an enum or a JSON Schema dict"
+        ) from error
+    return adapter
+
+
+def _refuse_instances(kind: object) -> None:
+    if kind is None or isinstance(kind, str | int | float | list | tuple | set):
+        raise ConfigError(
+            f"a contract needs a type or a JSON Schema dict, not {show(kind)}; "
+            "pass the class itself, such as `Triage`, or `Literal['yes', 'no']`"
+        )
+    if hasattr(type(kind), "__pydantic_fields__"):
+        raise ConfigError(
+            f"a contract needs a type, not an instance of `{type(kind).__name__}`; "
+            f"pass `{type(kind).__name__}` itself"
+        )
+
+
+def show_type(kind: object) -> str:
+    """Name a type as its author wrote it."""
+    return f"`{kind.__qualname__}`" if isinstance(kind, type) else f"`{kind!r}`"
+
+
+def _derive(
+    adapter: TypeAdapter[Any], kind: object, *, by_alias: bool
+) -> dict[str, object]:
+    from pydantic.errors import PydanticErrorMixin
+
+    try:
+        return adapter.json_schema(mode="validation", by_alias=by_alias)
+    except PydanticErrorMixin as error:
+        raise ConfigError(
+            f"{show_type(kind)} holds something that JSON cannot write: "
+            f"{str(error).splitlines()[0]}. Keep to types that pydantic gives a JSON "
+            "schema, or annotate the field with `WithJsonSchema`"
+        ) from error
