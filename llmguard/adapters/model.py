@@ -11,7 +11,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar, cast
 
 from ..errors import ConfigError, TierTimeoutError
 from ..outcome import Kind
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .provider import Provider
 
 __all__ = ["AsyncTextStream", "Model", "PromptLike", "TextStream"]
+
+T = TypeVar("T")
 
 PromptLike: TypeAlias = str | RenderedPrompt | Iterable[MessageLike]
 """A string (one user message), a rendered `Prompt`, or a list of messages."""
@@ -111,10 +113,11 @@ class Model:
         *,
         tools: Sequence[Mapping[str, Any]] = (),
         **params: Any,
-    ) -> Any:
+    ) -> T:  # type: ignore[type-var] # pyright: ignore[reportInvalidTypeVarUse] - the caller's context decides T
         """Ask the model and return its `Reply`; return it from the body as it is.
 
-        Typed `Any`, so that a body annotated with the contract's type may return it.
+        Typed as whatever the body needs, so that one annotated with the contract's
+        type may return it; to look inside, write `reply: Reply = model.complete(...)`.
 
         Args:
             prompt: Text (one user message), a rendered `Prompt`, or messages.
@@ -127,7 +130,7 @@ class Model:
             TierTimeoutError: No time is left.
         """
         request = self._request(prompt, tools, params)
-        return self._keep(self._provider.complete(request), request)
+        return cast("T", self._keep(self._provider.complete(request), request))
 
     async def acomplete(
         self,
@@ -135,10 +138,11 @@ class Model:
         *,
         tools: Sequence[Mapping[str, Any]] = (),
         **params: Any,
-    ) -> Any:
+    ) -> T:  # pyright: ignore[reportInvalidTypeVarUse] - as in `complete`
         """Ask the model without blocking the event loop; see `complete`."""
         request = self._request(prompt, tools, params)
-        return self._keep(await self._provider.acomplete(request), request)
+        reply = await self._provider.acomplete(request)
+        return cast("T", self._keep(reply, request))
 
     def stream(
         self,

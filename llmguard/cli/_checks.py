@@ -14,7 +14,7 @@ from .. import config
 from ..adapters import provider_for
 from ..errors import LLMGuardError
 from ..guard import Guard, guarded_functions
-from ..pins import Pin, load_lock
+from ..pins import Pin, check as check_lock, load_lock
 from ..store import open_store, store_path
 
 __all__ = ["Finding", "check_all"]
@@ -108,8 +108,9 @@ def _lock() -> Iterator[Finding]:
         return
     try:
         lock = load_lock(path)
-        for finding in lock.check():
-            yield Finding("warn", "models.lock", str(finding), "llmguard pin check")
+        for found in check_lock(lock):
+            what = f"pin {found.pin or found.route}"
+            yield Finding("warn", what, found.message, "llmguard pin check")
         yield Finding("ok", "models.lock", f"{len(lock.pins)} pins at {path}")
     except LLMGuardError as error:
         yield Finding("fail", "models.lock", str(error), "llmguard pin check")

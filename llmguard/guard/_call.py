@@ -86,8 +86,7 @@ class Call:
 
     def timeout_for(self, step: Step) -> float:
         """Return the seconds that one attempt of `step` may take."""
-        below = [s.options.reserve for s in self.steps[step.index + 1 :]]
-        share = slice_for(self.remaining(), below)
+        share = slice_for(self.remaining(), step.reserved)
         limit = step.options.timeout
         return share if limit is None else min(share, limit)
 
@@ -112,7 +111,7 @@ class Call:
         run.model = Model(
             pin,
             provider_for(pin),
-            schema=None if contract is None else contract.json_schema,
+            schema=self.guard.schema,
             schema_name="" if contract is None else contract.name,
             remaining=run.remaining,
             feedback=run.feedback,

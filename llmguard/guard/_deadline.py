@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -34,7 +33,7 @@ CALL_CONTEXT: ContextVar[CallContext] = ContextVar(
 )
 
 
-def slice_for(remaining: float, reserves_below: Sequence[float]) -> float:
+def slice_for(remaining: float, reserved: float) -> float:
     """Return the seconds that a tier may use so that those below it get theirs.
 
     Where the reserves ask for more than half of what remains, they are scaled down to
@@ -43,10 +42,11 @@ def slice_for(remaining: float, reserves_below: Sequence[float]) -> float:
 
     Args:
         remaining: Seconds left of the call's deadline.
-        reserves_below: Seconds that each lower tier asks for.
+        reserved: Seconds that the lower tiers ask for together.
 
     Returns:
         Seconds, never negative.
     """
-    wanted = sum(reserves_below)
-    return max(0.0, remaining - min(wanted, remaining * _LOWER_SHARE))
+    if remaining <= 0.0:
+        return 0.0
+    return remaining - min(reserved, remaining * _LOWER_SHARE)

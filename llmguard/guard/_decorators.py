@@ -14,6 +14,7 @@ from typing import (
     TypedDict,
     TypeVar,
     Unpack,
+    cast,
     overload,
 )
 
@@ -23,7 +24,7 @@ from ..contract import Contract
 from ..errors import ConfigError
 from ..pins import Pin
 from ._builtin_tiers import as_tier
-from ._guard import extend
+from ._guard import extend, refuse_odd_targets
 from .tiers import Tier, TierContext, TierOptions
 
 __all__ = ["ContractOptions", "contract", "fallback_chain", "pinned"]
@@ -93,13 +94,15 @@ def _returned_type(function: Callable[..., Any]) -> object:
 
 
 @overload
-def contract(
+def contract(  # type: ignore[overload-overlap] # a class is a schema, never a target
     schema: type[Any],
     /,
     **options: Unpack[ContractOptions],
 ) -> _Transparent: ...
 @overload
-def contract(function: Callable[P, R], /) -> Callable[P, R]: ...
+def contract(  # type: ignore[overload-overlap] # a plain function is a target
+    function: Callable[P, R], /
+) -> Callable[P, R]: ...
 @overload
 def contract(
     schema: object = ...,
@@ -124,8 +127,8 @@ def contract(schema: Any = ..., /, **options: Any) -> Any:
     """
     if _is_guarded_or_plain(schema):
         return extend(schema, "contract", contract=Contract(_returned_type(schema)))
-    if isinstance(schema, classmethod | staticmethod):
-        return extend(schema, "contract")  # refuses, with the right form
+    if type(schema) in {classmethod, staticmethod}:
+        refuse_odd_targets(schema, "contract")
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         made = schema
@@ -157,7 +160,7 @@ def pinned(pin: str | Pin, /, *, breaker: BreakerPolicy | None = None) -> _Injec
         ConfigError: Used without a pin, or the function takes no `model`.
         LockError: The route is not in `models.lock`.
     """
-    if not isinstance(pin, str | Pin):
+    if not isinstance(cast("object", pin), str | Pin):
         name = getattr(pin, "__name__", repr(pin))
         raise ConfigError(
             f"`@pinned` needs to know which model: write `@pinned('route')` over "

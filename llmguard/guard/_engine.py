@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from ._call import Call
     from ._plan import Step
 
-__all__ = ["Command", "Flow", "Walk"]
+__all__ = ["Admission", "Command", "Flow", "Walk"]
 
 Command = Run | Pull | Give | Sleep
 Flow = Generator[Command, Result, object]
 
 
 @dataclass(slots=True)
-class _Admission:
+class Admission:
     """The breaker's permit for one attempt; both None for tiers without a breaker."""
 
     breaker: VersionBreaker | None = None
@@ -110,7 +110,7 @@ class Walk:
             number += 1
 
     def attempt(
-        self, run: Run, number: int, admission: _Admission
+        self, run: Run, number: int, admission: Admission
     ) -> Generator[Command, Result, Result]:
         """Have the driver run it; a cancelled call counts as nothing."""
         try:
@@ -136,10 +136,10 @@ class Walk:
             return "no time is left of the deadline"
         return ""
 
-    def admit(self, step: Step) -> _Admission | None:
+    def admit(self, step: Step) -> Admission | None:
         """Ask the breaker of this pinned version; None when it admits nobody."""
         if not step.guarded_by_breaker:
-            return _Admission()
+            return Admission()
         pin = self.call.pins[step.index]
         lease = self.call.timeout_for(step)
         breaker = self.call.runtime.breakers.get(
@@ -148,7 +148,7 @@ class Walk:
             policy=self.call.guard.breaker,
         )
         try:
-            return _Admission(breaker, breaker.acquire(lease=lease))
+            return Admission(breaker, breaker.acquire(lease=lease))
         except CircuitOpenError as error:
             error.tier = step.name
             judged = Judged(kind=Kind.OPEN, detail=str(error), error=error)
@@ -161,19 +161,16 @@ class Walk:
         self._note(step, judged, 1, self.call.clock.monotonic())
 
     def record(
-        self, run: Run, judged: Judged, number: int, admission: _Admission
+        self, run: Run, judged: Judged, number: int, admission: Admission
     ) -> None:
         """Tell the breaker and the call how an attempt ended."""
         started = run.deadline_at - run.timeout
         elapsed = self.call.clock.monotonic() - started
-        if admission.breaker is not None and admission.permit is not None:
-            admission.breaker.record(
-                admission.permit, judged.kind, elapsed=elapsed, exc=judged.error
-            )
+        breaker, permit = admission.breaker, admission.permit
+        if breaker is not None and permit is not None:
+            breaker.record(permit, judged.kind, elapsed=elapsed, exc=judged.error)
             if number == 1:
-                admission.breaker.observe(
-                    self.call.fingerprint, judged.kind, permit=admission.permit
-                )
+                breaker.observe(self.call.fingerprint, judged.kind, permit=permit)
         if judged.kind is Kind.OK:
             run.step.learn(elapsed)
         self._note(run.step, judged, number, started, reask=bool(run.feedback))

@@ -10,7 +10,7 @@ import functools
 import inspect
 import warnings
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from ..contract import Contract
     from ..pins import Pin
 
-__all__ = ["Guard", "extend", "guard_of", "guarded_functions"]
+__all__ = [
+    "Guard",
+    "extend",
+    "guard_of",
+    "guarded_functions",
+    "refuse_odd_targets",
+]
 
 FunctionKind = Literal["sync", "async", "gen", "agen"]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,6 +81,11 @@ class Guard:
     def name(self) -> str:
         """Module and qualified name of the function."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @cached_property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The contract's JSON Schema, which models are asked to follow."""
+        return None if self.contract is None else self.contract.json_schema
 
     @cached_property
     def seconds(self) -> float:
@@ -176,9 +187,10 @@ def _kind_of(function: Callable[..., Any]) -> FunctionKind:
     return "gen" if inspect.isgeneratorfunction(function) else "sync"
 
 
-def _refuse_odd_targets(function: object, decorator: str) -> None:
+def refuse_odd_targets(function: object, decorator: str) -> None:
+    """Raise `ConfigError` for what cannot be decorated, with the right form."""
     form = f"`@{decorator}(...)`"
-    if isinstance(function, classmethod | staticmethod):
+    if type(function) in {classmethod, staticmethod}:
         kind = type(function).__name__
         raise ConfigError(
             f"{form} got a {kind} object: put `@{kind}` on top of it, not below"
@@ -205,7 +217,7 @@ def extend(function: F, decorator: str, **changes: Any) -> F:
     """
     guard = getattr(function, _ATTRIBUTE, None)
     if guard is None:
-        _refuse_odd_targets(function, decorator)
+        refuse_odd_targets(function, decorator)
         guard = Guard(function=function, kind=_kind_of(function))
     if decorator in guard.declared:
         raise ConfigError(
@@ -300,8 +312,8 @@ def _on_event_loop() -> bool:
 def _warn_blocking(guard: Guard) -> None:
     warnings.warn(
         f"the sync function `{guard.name}` is called on a running event loop and "
-        f"blocks it for up to {guard.seconds:g} s: make it `async def`, or call it with "
-        "`await asyncio.to_thread(...)`",
+        f"blocks it for up to {guard.seconds:g} s: make it `async def`, or call it "
+        "with `await asyncio.to_thread(...)`",
         LLMGuardWarning,
         stacklevel=3,
     )

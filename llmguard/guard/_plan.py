@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ..pins import Pin, resolve
@@ -72,6 +72,7 @@ class Step:
         inline: It needs neither a thread nor a time limit.
         async_function: It is a plain coroutine function.
         bulkhead: Bounds how many calls are in it; None for no bound.
+        reserved: Seconds that the tiers below it ask for together.
         latency: Seconds that its good answers take, exponentially smoothed; 0 before
             the first.
     """
@@ -84,7 +85,8 @@ class Step:
     inline: bool = False
     async_function: bool = False
     bulkhead: Bulkhead | None = None
-    latency: float = field(default=0.0)
+    reserved: float = 0.0
+    latency: float = 0.0
 
     @property
     def is_body(self) -> bool:
@@ -145,4 +147,7 @@ def build_steps(guard: Guard) -> tuple[Step, ...]:
         pins=pins,
         bulkhead=None if options.concurrency is None else Bulkhead(options.concurrency),
     )
-    return (primary, *(_step(i, tier) for i, tier in enumerate(guard.tiers, start=1)))
+    steps = (primary, *(_step(i, t) for i, t in enumerate(guard.tiers, start=1)))
+    for step in steps:
+        step.reserved = sum(s.options.reserve for s in steps[step.index + 1 :])
+    return steps

@@ -20,7 +20,7 @@ from ._engine import Command, Walk
 from ._judge import Judged, judge, judge_reply, to_error
 
 if TYPE_CHECKING:
-    from ._engine import _Admission
+    from ._engine import Admission
     from ._plan import Step
 
 __all__ = ["StreamWalk"]
@@ -62,7 +62,7 @@ class StreamWalk(Walk):
             number += 1
 
     def _stream(
-        self, run: Run, number: int, admission: _Admission
+        self, run: Run, number: int, admission: Admission
     ) -> Generator[Command, Result, Judged]:
         """Open one stream, hand its chunks on, judge it at its end."""
         opened = yield from self.attempt(run, number, admission)
@@ -107,7 +107,7 @@ class StreamWalk(Walk):
         return judge_reply(run, whole)
 
     def _pull(
-        self, run: Run, source: object, number: int, admission: _Admission
+        self, run: Run, source: object, number: int, admission: Admission
     ) -> Generator[Command, Result, Result]:
         try:
             return (yield Pull(run, source))
@@ -116,7 +116,7 @@ class StreamWalk(Walk):
             raise
 
     def _hand_on(
-        self, run: Run, chunk: object, number: int, admission: _Admission
+        self, run: Run, chunk: object, number: int, admission: Admission
     ) -> Generator[Command, Result, None]:
         try:
             yield Give(chunk)
@@ -125,7 +125,7 @@ class StreamWalk(Walk):
             raise
 
     def _cancelled(
-        self, run: Run, number: int, admission: _Admission, error: BaseException
+        self, run: Run, number: int, admission: Admission, error: BaseException
     ) -> None:
         detail = "the consumer closed the stream early"
         if not isinstance(error, GeneratorExit):

@@ -1,0 +1,60 @@
+"""What is documented is true: tables are generated, snippets run, commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from llmguard.cli import cli
+from llmguard.outcome import POLICY, KindPolicy, Signal
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_WORDS = {Signal.SUCCESS: "good", Signal.FAILURE: "bad", Signal.IGNORE: "-"}
+
+
+def _row(kind: str, policy: KindPolicy) -> str:
+    flags = [policy.retry, policy.reask, policy.fall_back]
+    cells = ["yes" if flag else "" for flag in flags]
+    cells += [_WORDS[policy.infra], _WORDS[policy.behaviour]]
+    return f"| `{kind}` | " + " | ".join(cells) + " |"
+
+
+def test_the_table_of_kinds_is_the_policy() -> None:
+    """The architecture page shows exactly what the engine does."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    wanted = "\n".join(_row(kind, policy) for kind, policy in POLICY.items())
+    assert wanted in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Relative links name files that exist."""
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_documented_commands_exist(page: Path) -> None:
+    """Every `llmguard verb` in a page is a verb of the command."""
+    context = cli.make_context("llmguard", ["--help"], resilient_parsing=True)
+    verbs = set(cli.list_commands(context))
+    text = page.read_text()
+    named = re.findall(r"(?:^|[`/ ])llmguard ([a-z]+)(?=[ `\n])", text, re.MULTILINE)
+    prose = {"is", "has", "and", "never", "makes", "wraps", "does", "on", "as", "with"}
+    prose |= {"decides", "in", "to", "for", "the", "sees", "can", "keeps", "refuses"}
+    assert set() == {verb for verb in named if verb not in verbs | prose}
+
+
+def test_every_verb_has_help() -> None:
+    """`llmguard VERB --help` says something for each verb."""
+    runner = CliRunner()
+    context = cli.make_context("llmguard", ["--help"], resilient_parsing=True)
+    for verb in cli.list_commands(context):
+        shown = runner.invoke(cli, [verb, "--help"])
+        assert 0 == shown.exit_code, shown.output
+        assert "Usage:" in shown.output
