@@ -96,9 +96,8 @@ def reset() -> None:
 def _read_once() -> tuple[Config, Mapping[str, str]]:
     global _loaded  # noqa: PLW0603 - the settings are one per process by design
     if _loaded is None:
-        with _guard:
-            if _loaded is None:
-                _loaded = _read(os.environ, Path.cwd())
+        with _guard:  # another thread may have read them while this one waited
+            _loaded = _loaded or _read(os.environ, Path.cwd())
     return _loaded
 
 

@@ -148,8 +148,7 @@ def emit(document: object, text: str, *, as_json: bool) -> None:
     """Print one JSON document or text for people, on stdout."""
     if as_json:
         text = json.dumps(document, indent=2, ensure_ascii=False)
-    if text:
-        click.echo(text)
+    click.echo(text)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -111,30 +111,38 @@ def _last_good(file: str | Path) -> Lock:
 
 def _look(file: str | Path) -> _Seen:
     path = os.fspath(file)
-    signature = _signature(path)
-    seen = _seen.get(path)
-    if seen is None or seen.signature != signature:
+    seen = _current(path)
+    if seen is None:
         with _guard:
-            seen = _seen.get(path)
-            if seen is None or seen.signature != signature:
-                _seen[path] = seen = _read(Path(path), signature, seen)
-                if seen.error and seen.good:
-                    _warn_stale(seen.error)
+            # Another thread may have read it while this one waited.
+            seen = _current(path) or _reread(path)
     return seen
 
 
-def _read(path: Path, signature: _Signature, before: _Seen | None) -> _Seen:
+def _current(path: str) -> _Seen | None:
+    """Return what was read, unless the file changed since."""
+    seen = _seen.get(path)
+    return seen if seen and seen.signature == _signature(path) else None
+
+
+def _reread(path: str) -> _Seen:
+    before = _seen.get(path)
+    signature = _signature(path)
     try:
-        return _Seen(signature, read_lock(path))
+        seen = _Seen(signature, read_lock(Path(path)))
     except LockError as error:
-        return _Seen(signature, before.good if before else None, str(error))
+        seen = _Seen(signature, before.good if before else None, str(error))
+    _seen[path] = seen
+    if seen.error and seen.good:
+        _warn_stale(seen.error)
+    return seen
 
 
 def _warn_stale(error: str) -> None:
     warnings.warn(
         f"{error} (this process keeps the lock it read before)",
         LLMGuardWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -130,7 +131,8 @@ class Pin:
     @property
     def path(self) -> Path:
         """`model` as a file, relative paths resolved against the lock's directory."""
-        return Path(self.base, self.model)
+        # Textually, as it was made: the directory of the lock may not exist yet.
+        return Path(os.path.normpath(Path(self.base, self.model)))
 
     def accepts(self, served: str | None) -> bool | None:
         """Tell whether the provider's echo fits; None when it cannot be verified.
