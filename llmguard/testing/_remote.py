@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
+from ..adapters import remote_calls
+
 __all__ = ["refuse_remote"]
 
 
@@ -20,6 +22,4 @@ def refuse_remote() -> AbstractContextManager[None]:
         @pytest.fixture(autouse=True)
         def _no_remote(llmguard_refuse_remote): ...
     """
-    from ..adapters import remote_calls
-
     return remote_calls.refuse()

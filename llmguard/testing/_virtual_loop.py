@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import selectors
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, Final, TypeVar, TypeVarTuple
@@ -17,6 +18,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _IO_WAIT: Final = 0.02
+_RESOLUTION: Final = time.get_clock_info("monotonic").resolution
 
 
 class _VirtualSelector(selectors.DefaultSelector):
@@ -32,6 +34,7 @@ class _VirtualSelector(selectors.DefaultSelector):
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
+            self._nudge()
             return super().select(0)
         if timeout is None or self.jobs or not self._clock.autojump:
             # Real work is under way, or somebody else moves the clock: the loop is
@@ -45,9 +48,19 @@ class _VirtualSelector(selectors.DefaultSelector):
         return ready
 
     def _jump(self, timeout: float) -> None:
+        self._clock.advance_to(self._clock.monotonic() + timeout)
+        self._nudge()
+
+    def _nudge(self) -> None:
+        """Step over a rounding trap of late times.
+
+        asyncio runs a timer when `time() + resolution` is past it. From 97 virtual
+        days on that sum rounds back to `time()`, and a timer due exactly now would
+        never run: move by the smallest step there is.
+        """
         now = self._clock.monotonic()
-        # Far from zero a small step can vanish in rounding; never stand still.
-        self._clock.advance_to(max(now + timeout, math.nextafter(now, math.inf)))
+        if self._clock.autojump and now + _RESOLUTION == now:
+            self._clock.advance_to(math.nextafter(now, math.inf))
 
 
 class VirtualEventLoop(asyncio.SelectorEventLoop):
