@@ -25,6 +25,12 @@ AUTOMATIC: Final = frozenset({State.CLOSED, State.OPEN, State.HALF_OPEN})
 
 _ADMITS_ALL: Final = frozenset({State.CLOSED, State.FORCED_CLOSED})
 
+# Looked up once: enum members and nested mappings cost more than the arithmetic.
+_SIGNAL: Final = {kind: policy.infra for kind, policy in POLICY.items()}
+_FAILURE, _IGNORE = Signal.FAILURE, Signal.IGNORE
+_CANCELLED = Kind.CANCELLED
+_CLOSED, _HALF_OPEN = State.CLOSED, State.HALF_OPEN
+
 
 class Permit:
     """Leave to make one attempt; hand it back to `record` with how it ended.
@@ -90,18 +96,16 @@ class Machine:
 
     def admit(self, now: float, lease: float | None) -> Permit | None:
         """Return a permit, or None when nobody is admitted now."""
-        permit = None
         if self.state in _ADMITS_ALL:
-            permit = Permit(self.generation, self.era, now, probe=False)
-        else:
-            if self.state is State.OPEN and now >= max(self.until, self.hold):
-                self.move(State.HALF_OPEN, now, self.reason)
-            if self.state is State.HALF_OPEN:
-                permit = self._probe(now, lease or self.policy.probe_lease)
-        if permit is None:
-            self.rejected += 1
-        else:
             self.admitted += 1
+            return Permit(self.generation, self.era, now, probe=False)
+        if self.state is State.OPEN and now >= max(self.until, self.hold):
+            self.move(_HALF_OPEN, now, self.reason)
+        permit = None
+        if self.state is _HALF_OPEN:
+            permit = self._probe(now, lease or self.policy.probe_lease)
+        self.admitted += permit is not None
+        self.rejected += permit is None
         return permit
 
     def _probe(self, now: float, lease: float) -> Permit | None:
@@ -118,9 +122,8 @@ class Machine:
         if self.state is State.OPEN:
             return max(max(self.until, self.hold) - now, 0.0)
         if self.state is State.HALF_OPEN:
-            if len(self.leases) < self.policy.probes:
-                return 0.0
-            return max(min(self.leases.values()) - now, 0.0)
+            ends = sorted(end for end in self.leases.values() if end > now)
+            return ends[0] - now if len(ends) >= self.policy.probes else 0.0
         return 0.0 if self.state in _ADMITS_ALL else None
 
     # --- the infrastructure ledger
@@ -129,18 +132,19 @@ class Machine:
         self, permit: Permit, kind: Kind, elapsed: float, now: float, why: str
     ) -> None:
         """Count how one attempt ended; late results of an old generation do nothing."""
-        self.leases.pop(permit, None)
+        if permit.probe:
+            self.leases.pop(permit, None)
         if permit.generation != self.generation:
             self.stale += 1
             return
-        signal = POLICY[kind].infra
+        signal = _SIGNAL[kind]
         slow = elapsed >= self.policy.slow_call
-        if signal is Signal.IGNORE and not (slow and kind is Kind.CANCELLED):
+        if signal is _IGNORE and not (slow and kind is _CANCELLED):
             return
-        if self.state is State.HALF_OPEN:
-            self._vote(now, failed=slow or signal is Signal.FAILURE, why=why or kind)
+        if self.state is _HALF_OPEN:
+            self._vote(now, failed=slow or signal is _FAILURE, why=why)
         else:
-            self._count(now, signal, slow=slow, why=why or kind)
+            self._count(now, signal, slow=slow, why=why)
 
     def fact(self, permit: Permit, now: float, why: str, *, gone: bool) -> None:
         """Act on one attempt that proved another version, or none, is served."""
@@ -153,11 +157,14 @@ class Machine:
             self.quarantine(now, f"another version answered than the pin names: {why}")
 
     def _count(self, now: float, signal: Signal, *, slow: bool, why: str) -> None:
-        failed = signal is Signal.FAILURE
-        self.window.add(now, failed=failed, slow=slow)
-        if signal is not Signal.IGNORE:
+        failed = signal is _FAILURE
+        window = self.window
+        window.add(now, failed=failed, slow=slow)
+        if signal is not _IGNORE:
             self.run = self.run + 1 if failed else 0
-        if self.state is State.CLOSED and (reason := self._overload()):
+        if not (window.failures or window.slow) or self.state is not _CLOSED:
+            return
+        if reason := self._overload():
             self.trip(now, f"{reason} (last: {why})")
 
     def _overload(self) -> str:

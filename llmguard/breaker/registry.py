@@ -105,7 +105,9 @@ class BreakerRegistry:
                 self._breakers.move_to_end(key)
         if breaker is None:
             breaker = self._add(key, policy or self._policy)
-        if policy is not None and policy != breaker.policy:
+        # The guard passes the same object on every call: compare that first.
+        known = breaker.policy
+        if policy is not None and policy is not known and policy != known:
             breaker.reconfigure(policy)
         return breaker
 
@@ -199,12 +201,19 @@ class BreakerRegistry:
             breaker.adopt(row)
 
     def _exchange(self, store: BreakerStore) -> None:
+        # Own writes first, so that the revision remembered includes them: a store
+        # that was replaced by an empty one then never looks unchanged.
+        self._publish_all(store)
         rev = store.breakers_rev()
-        if rev != self._rev:
-            rows = {row.key: row for row in store.list_breakers()}
-            for breaker in self.all():
-                breaker.adopt(rows.get(breaker.key))
-            self._rev = rev
+        if rev == self._rev:
+            return
+        rows = {row.key: row for row in store.list_breakers()}
+        for breaker in self.all():
+            breaker.adopt(rows.get(breaker.key))
+        self._rev = rev
+        self._publish_all(store)
+
+    def _publish_all(self, store: BreakerStore) -> None:
         for breaker in self.all():
             if breaker.unpublished:
                 self._publish(store, breaker)

@@ -26,6 +26,8 @@ from .snapshot import BreakerOpenError, BreakerSnapshot, refusal, snapshot_of
 __all__ = ["VersionBreaker", "breaker_key"]
 
 _DEFAULT = BreakerPolicy()
+_BEHAVIOUR = {kind: policy.behaviour for kind, policy in POLICY.items()}
+_WRONG_MODEL, _QUARANTINED = Kind.WRONG_MODEL, State.QUARANTINED
 
 
 def breaker_key(function: str, pin: str) -> str:
@@ -152,7 +154,7 @@ class VersionBreaker(Classic, Calls):
             permit.done = True
             now = self._clock.monotonic()
             took = now - permit.at if elapsed is None else elapsed
-            if kind is Kind.WRONG_MODEL:
+            if kind is _WRONG_MODEL:
                 gone = _says_gone(exc)
                 self._machine.fact(permit, now, detail or str(exc or kind), gone=gone)
             else:
@@ -175,7 +177,7 @@ class VersionBreaker(Classic, Calls):
             permit: The attempt's permit; its verdict is ignored when a person has
                 released or forced the breaker since.
         """
-        signal = POLICY[kind].behaviour
+        signal = _BEHAVIOUR[kind]
         if signal is Signal.IGNORE:
             return
         with self._lock:
@@ -253,11 +255,14 @@ class VersionBreaker(Classic, Calls):
 
     def _after(self) -> None:
         """Do, without the lock, what a change under the lock has left to do."""
-        quarantined = self._machine.state is State.QUARANTINED
-        if quarantined and self._share.dirty and self.persist is not None:
-            self.persist(self)
+        if self._machine.state is _QUARANTINED and self._share.dirty:
+            self._save()
         if self._events.pending:
             self._events.drain()
+
+    def _save(self) -> None:
+        if self.persist is not None:
+            self.persist(self)
 
     def _moved(self, old: State, now: float) -> None:
         machine, share = self._machine, self._share
