@@ -1,0 +1,241 @@
+"""Tickets as plain text that is read at three in the morning."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
+
+from llmguard.store import CLOSED, QueueStats, TicketEvent, TicketRecord, TicketState
+
+from ._queue_fields import describe, example, fields_of
+
+__all__ = ["as_json", "next_steps", "safe", "span", "stats_table", "table", "ticket"]
+
+_WIDE = 60
+
+
+def as_json(record: TicketRecord, *, reviewer: str = "") -> dict[str, object]:
+    """Return a ticket as JSON; the lease token is for its holder only."""
+    fields = dataclasses.asdict(record)
+    if record.claimed_by != reviewer or not reviewer:
+        del fields["lease_token"]
+    return fields
+
+
+def safe(text: str) -> str:
+    """Make control and direction characters visible; a ticket must not drive a tty."""
+    return "".join(
+        one
+        if one.isprintable() or one in "\n\t"
+        else one.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for one in text
+    )
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its largest fitting unit."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if abs(seconds) >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
+def _due(due_at: float | None, now: float) -> str:
+    if due_at is None:
+        return "-"
+    return f"in {span(due_at - now)}" if due_at >= now else f"{span(now - due_at)} late"
+
+
+def _why(record: TicketRecord) -> str:
+    if not record.reasons:
+        return "-"
+    last = record.reasons[-1]
+    return f"{last.get('tier')}: {last.get('kind')}"
+
+
+def _line(text: str, width: int = _WIDE) -> str:
+    text = safe(" ".join(text.split()))
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def table(records: Sequence[TicketRecord], now: float) -> str:
+    """Return one line per ticket."""
+    rows = [("ID", "STATE", "PRI", "DUE", "AGE", "QUEUE", "WITH", "WHY", "WHAT")]
+    rows += [
+        (
+            one.id,
+            str(one.state),
+            str(one.priority),
+            "-" if one.state in CLOSED else _due(one.due_at, now),
+            span(now - one.created_at),
+            one.queue,
+            safe(one.closed_by or one.claimed_by) or "-",
+            _line(_why(one), 32),
+            _line(one.title or _summary(one.inputs), 48),
+        )
+        for one in records
+    ]
+    return _aligned(rows)
+
+
+def _summary(inputs: Mapping[str, object]) -> str:
+    first = next(iter(inputs.values()), "")
+    return first if isinstance(first, str) else json.dumps(first)
+
+
+def stats_table(stats: Sequence[QueueStats]) -> str:
+    """Return one line per queue."""
+    head = ["QUEUE", *(str(state).upper() for state in TicketState)]
+    rows = [(*head, "OLDEST", "LATE", "TO CLAIM", "TO CLOSE", "LEASES LOST")]
+    rows += [
+        (
+            one.queue,
+            *(str(one.counts.get(state, 0)) for state in TicketState),
+            _optional(one.oldest),
+            str(one.late),
+            _optional(one.to_claim),
+            _optional(one.to_close),
+            str(one.lease_losses),
+        )
+        for one in stats
+    ]
+    return _aligned(rows)
+
+
+def _optional(seconds: float | None) -> str:
+    return "-" if seconds is None else span(seconds)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def ticket(record: TicketRecord, events: Iterable[TicketEvent], now: float) -> str:
+    """Return everything a reviewer needs about one ticket."""
+    blocks = [
+        ("", _facts(record, now)),
+        ("Why it is here", _reasons(record)),
+        ("Instructions", _text(record.instructions)),
+        ("Input", _values(record.inputs)),
+        ("Answer", _values(record.answer) if record.answered else ()),
+        ("Fields of the answer", _fields(record)),
+        ("History", _history(events)),
+    ]
+    return "\n".join(
+        line
+        for title, lines in blocks
+        for found in [list(lines)]
+        if found
+        for line in ([f"\n{title}"] if title else []) + [f"  {one}" for one in found]
+    )
+
+
+def _facts(record: TicketRecord, now: float) -> Iterator[str]:
+    yield f"ticket    {record.id}"
+    yield f"state     {record.state}" + (
+        f": {safe(record.note)}" if record.note else ""
+    )
+    yield f"queue     {record.queue}, priority {record.priority}" + (
+        f", role {record.role}" if record.role else ""
+    )
+    yield (
+        f"asked     {_clock(record.created_at)}, {span(now - record.created_at)} ago, "
+        f"by {safe(record.function) or 'a caller'}"
+        + (f" and {record.waiters - 1} more" if record.waiters > 1 else "")
+    )
+    if record.due_at is not None:
+        yield f"due       {_clock(record.due_at)}, {_due(record.due_at, now)}"
+    if record.expires_at is not None:
+        yield f"expires   {_clock(record.expires_at)}, {_due(record.expires_at, now)}"
+    if record.state is TicketState.CLAIMED and record.lease_until is not None:
+        end, left = _clock(record.lease_until), _due(record.lease_until, now)
+        yield f"held by   {safe(record.claimed_by)} until {end}, {left}"
+    if record.closed_by:
+        yield f"closed    {_clock(record.closed_at or 0.0)} by {safe(record.closed_by)}"
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def _reasons(record: TicketRecord) -> Iterator[str]:
+    for number, reason in enumerate(record.reasons, start=1):
+        pin = f" on {reason['pin']}" if reason.get("pin") else ""
+        detail = _line(str(reason.get("detail") or ""), 100)
+        yield safe(f"{number}. {reason.get('tier')}{pin}: {reason.get('kind')}") + (
+            f", {detail}" if detail else ""
+        )
+        found = cast("Sequence[Mapping[str, object]]", reason.get("violations") or ())
+        for one in found:
+            words = one.get("message") or one.get("check")
+            yield "   " + safe(f"{one.get('path') or '(whole answer)'}: {words}")
+
+
+def _text(text: str) -> Iterator[str]:
+    yield from safe(text).splitlines()
+
+
+def _values(value: object) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        yield from _value_lines(value)
+        return
+    for name, part in cast("Mapping[str, object]", value).items():
+        first, *rest = list(_value_lines(part)) or [""]
+        yield f"{safe(name)}: {first}"
+        yield from (f"  {line}" for line in rest)
+
+
+def _value_lines(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from safe(value).splitlines()
+    else:
+        yield from safe(json.dumps(value, indent=2, ensure_ascii=False)).splitlines()
+
+
+def _fields(record: TicketRecord) -> Iterator[str]:
+    if record.schema is None or record.answered:
+        return
+    fields = fields_of(record.schema)
+    required = cast("Sequence[str]", record.schema.get("required") or ())
+    width = max((len(name) for name in fields), default=0)
+    for name, part in fields.items():
+        must = "" if name in required else ", optional"
+        words = safe(describe(part, record.schema))
+        yield f"{safe(name).ljust(width)}  {words}{must}"
+    if not fields:
+        yield safe(describe(record.schema, record.schema))
+
+
+def _history(events: Iterable[TicketEvent]) -> Iterator[str]:
+    for one in events:
+        detail = f", {_line(one.detail)}" if one.detail else ""
+        yield f"{_clock(one.at)}  {one.event} by {safe(one.actor)}{detail}"
+
+
+def next_steps(record: TicketRecord, *, token: str = "") -> str:
+    """Return the commands that can follow, ready to edit and run."""
+    base = f"{record.id} --token {token}" if token else record.id
+    fields = fields_of(record.schema)
+    given = " ".join(
+        f"--field {shlex.quote(f'{name}={example(part, record.schema or {})}')}"
+        for name, part in fields.items()
+    )
+    lines = [
+        f"llmguard queue answer {base} {given or '--value ...'}",
+        f"llmguard queue reject {base} --reason ...",
+    ]
+    if token:
+        lines.append(f"llmguard queue release {base}")
+    else:
+        lines.insert(0, f"llmguard queue claim {record.id}")
+    return "\nNext\n" + "\n".join(f"  {line}" for line in lines)
