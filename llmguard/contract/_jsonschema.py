@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from ..errors import ConfigError, LLMGuardWarning
 from ..outcome import Violation
+from ._ecma import translated
+from ._formats import stricter
 from ._jsonschema_errors import violation_of
 from ._pointer import join
 from ._show import show
@@ -78,8 +80,9 @@ class SchemaShape:
         name = _validator_name(self.schema)
         dialect = _specification(name)
         registry = _registry(documents or {}, dialect)
-        self._validator = _validator(self.schema, name, registry)
-        _check_references(self.schema, registry, dialect)
+        own = translated(self.schema)
+        self._validator = _validator(own, name, registry)
+        _check_references(own, registry, dialect)
         self.unchecked_formats = _warn_formats(self.schema, name)
 
     def read(self, document: object, text: str) -> tuple[object, list[Violation]]:
@@ -144,7 +147,12 @@ def _registry(
     from referencing import Registry, Resource
 
     pairs = [
-        (uri, Resource.from_contents(_plain(document), default_specification=dialect))
+        (
+            uri,
+            Resource.from_contents(
+                translated(_plain(document)), default_specification=dialect
+            ),
+        )
         for uri, document in documents.items()
     ]
     registry: Registry[Any] = Registry(retrieve=_refuse_to_fetch)
@@ -171,7 +179,9 @@ def _validator(schema: Any, name: str, registry: Registry[Any]) -> Validator:
             "Correct the keyword there"
         ) from error
     validator = factory(
-        schema, registry=registry, format_checker=factory.FORMAT_CHECKER
+        schema,
+        registry=registry,
+        format_checker=stricter(factory.FORMAT_CHECKER, frozenset(_FORMATS[name])),
     )
     return cast("Validator", validator)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..outcome import Violation
+from ._ecma import ORIGINAL
 from ._pointer import join
 from ._show import oxford, shorten, show
 
@@ -96,8 +97,16 @@ def _sentence(error: ValidationError, rule: str, path: str) -> str:
     elif write is None:
         text = f"breaks the rule `{rule}`: {shorten(show(error.validator_value), 60)}"
     else:
-        text = write(error.validator_value)
+        text = write(_declared(error, rule))
     return f"{text}; the answer has {show(error.instance, path=path)}"
+
+
+def _declared(error: ValidationError, rule: str) -> object:
+    if rule == "pattern":
+        return cast("Mapping[str, object]", error.schema).get(
+            ORIGINAL, error.validator_value
+        )
+    return error.validator_value
 
 
 def _closest(error: ValidationError) -> ValidationError:

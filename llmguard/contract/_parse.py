@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, NoReturn, cast
 
@@ -94,7 +94,7 @@ _RELAXED: Final = json.JSONDecoder(
 )
 _STRING_OR_COMMA: Final = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
 _CUT_TOKEN: Final = re.compile(
-    r"t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|(?:\.\d*)?[eE][+-]?|\\?u[0-9a-fA-F]{0,3}|"
+    r"t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|(?:\.\d*)?[eE][+-]?|\\?u[0-9a-fA-F]{0,4}|"
 )
 """What a token may look like where a text was cut; nothing at all, most often."""
 _FENCE: Final = re.compile(r"[ \t]{0,3}(`{3,})[ \t]*([\w+#.-]*)[ \t]*")
@@ -206,17 +206,18 @@ def _interoperable(document: object, text: str) -> Parsed | Unparsed:
 
 def _too_deep(document: object) -> bool:
     level: list[object] = [document]
-    for _ in range(MAX_DEPTH + 1):
-        level = [child for node in level for child in _children(node)]
-        if not level:
-            return False
-    return True
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in _containers(node)]
+    return bool(level)
 
 
-def _children(node: object) -> list[object]:
+def _containers(node: object) -> list[object]:
+    members: Iterable[object] = ()
     if isinstance(node, dict):
-        return list(cast("dict[str, object]", node).values())
-    return cast("list[object]", node) if isinstance(node, list) else []
+        members = cast("dict[str, object]", node).values()
+    elif isinstance(node, list):
+        members = cast("list[object]", node)
+    return [member for member in members if isinstance(member, dict | list)]
 
 
 def _fences(text: str) -> list[tuple[str, str, bool]]:
@@ -271,21 +272,22 @@ def _search(text: str, starts: str) -> Parsed | Unparsed | None:
     After a place that turns out not to be JSON, the search goes on behind what was
     read there: a part of a broken document is never taken for the document.
     """
-    position, failure = 0, None
+    position = 0
+    failure: Parsed | Unparsed | None = None
     for _ in range(_MAX_CANDIDATES):
         begins = [at for mark in starts if (at := text.find(mark, position)) >= 0]
         if not begins:
             break
         start = min(begins)
-        result = _read_at(text, start)
-        if not isinstance(result, tuple):
-            return result
-        failure, position = result[0], max(result[1], start + 1)
+        failure, further = _read_at(text, start)
+        if further is None:
+            return failure
+        position = max(further, start + 1)
     return failure
 
 
-def _read_at(text: str, start: int) -> Parsed | Unparsed | tuple[Unparsed, int]:
-    """Read a document at `start`: it, a final failure, or where to go on."""
+def _read_at(text: str, start: int) -> tuple[Parsed | Unparsed, int | None]:
+    """Read a document at `start`: what was found, and where to go on if at all."""
     # Blanks take the place of trailing commas, so that positions stay the same.
     source = _STRING_OR_COMMA.sub(
         lambda match: match[0] if match[0] != "," else " ", text[start:]
@@ -294,10 +296,10 @@ def _read_at(text: str, start: int) -> Parsed | Unparsed | tuple[Unparsed, int]:
         document, _ = cast("tuple[object, int]", _RELAXED.raw_decode(source))
     except json.JSONDecodeError as error:
         why = _explain(error, source)
-        return why if why.incomplete else (why, start + error.pos)
+        return why, None if why.incomplete else start + error.pos
     except (ValueError, RecursionError) as error:
-        return _explain(error, source)
-    return _rewrite(document)
+        return _explain(error, source), None
+    return _rewrite(document), None
 
 
 def _rewrite(document: object) -> Parsed | Unparsed:

@@ -22,7 +22,7 @@ class TypedShape:
     __slots__ = ("_adapter", "_error", "_strict", "_validate", "names", "schema")
 
     def __init__(self, kind: object, *, strict: bool) -> None:
-        from pydantic import ValidationError  # noqa: PLC0415 - imported late
+        from pydantic import ValidationError
 
         self._adapter = _adapter(kind)
         self._error = ValidationError
