@@ -1,0 +1,59 @@
+"""Choosing a token, and how sure the model was of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Sampler", "Sampling"]
+
+Logits = npt.NDArray[np.float32]
+Tokens = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn.
+
+    Attributes:
+        temperature: 0 takes the likeliest token; 1 draws from the model as it is.
+        top_p: Share of the probability that is kept, likeliest tokens first.
+        seed: Makes draws repeatable.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+class Sampler:
+    """Draws tokens for one answer."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self._sampling = sampling
+        self._random = np.random.default_rng(sampling.seed)
+
+    def pick(self, logits: Logits, allowed: Tokens | None) -> tuple[int, float]:
+        """Return a token and its probability among the allowed ones.
+
+        The probability is the softmax at temperature 1 over the allowed tokens, so
+        it does not depend on how the answer was sampled.
+        """
+        scores = logits if allowed is None else logits[allowed]
+        best = int(np.argmax(scores))
+        shifted = scores - scores[best]
+        index = best if self._sampling.temperature <= 0 else self._draw(shifted)
+        chance = float(np.exp(shifted[index]) / np.exp(shifted).sum())
+        return (index if allowed is None else int(allowed[index])), chance
+
+    def _draw(self, shifted: Logits) -> int:
+        weights = np.exp(shifted.astype(np.float64) / self._sampling.temperature)
+        weights /= weights.sum()
+        if self._sampling.top_p < 1:
+            order = np.argsort(-weights, kind="stable")
+            before = np.cumsum(weights[order]) - weights[order]
+            weights[order[before >= self._sampling.top_p]] = 0
+            weights /= weights.sum()
+        return int(self._random.choice(len(weights), p=weights))

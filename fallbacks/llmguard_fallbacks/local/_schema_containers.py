@@ -1,0 +1,181 @@
+"""Objects and arrays with an end."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+from ._schema_flat import Flat
+from ._schema_leaf import Leaves, fixed_key_pattern
+from ._schema_merge import both, item_schema, property_schema
+from ._schema_types import Limits, Node, as_list, as_map, pointer
+
+__all__ = ["Containers"]
+
+
+class _Builds(Protocol):
+    def build(self, schema: Any, path: str, depth: int) -> Node | None: ...
+    def accepts(self, schema: Any, value: object) -> bool: ...
+    def report(self, path: str, keyword: str, reason: str) -> None: ...
+
+
+class Containers:
+    """Builds finite objects and arrays."""
+
+    def __init__(self, builder: _Builds, limits: Limits, leaves: Leaves) -> None:
+        self._builder = builder
+        self._limits = limits
+        self._leaves = leaves
+
+    def array(self, flat: Flat, path: str) -> Node | None:
+        """Return a bounded array schema; None when no array satisfies it."""
+        keywords = self._containing(flat.keywords, path)
+        low = int(keywords.get("minItems", 0))
+        high = int(
+            min(keywords.get("maxItems", math.inf), max(low, self._limits.items))
+        )
+        if keywords.get("uniqueItems") and high > 1:
+            self._builder.report(
+                path, "uniqueItems", "would need a memory of the items"
+            )
+        prefix = self._prefix(keywords, high, path, flat.depth)
+        result: Node = {"type": "array", "minItems": low}
+        if prefix:
+            result["prefixItems"] = prefix
+        if high > len(prefix) == len(as_list(keywords.get("prefixItems"))):
+            where = pointer(path, "items")
+            item = self._builder.build(keywords.get("items", True), where, flat.depth)
+        else:
+            item = None
+        result["items"] = item if item is not None else False
+        result["maxItems"] = high if item is not None else min(high, len(prefix))
+        return result if low <= result["maxItems"] else None
+
+    def _prefix(self, keywords: Node, high: int, path: str, depth: int) -> list[Node]:
+        found: list[Node] = []
+        for index in range(min(high, len(as_list(keywords.get("prefixItems"))))):
+            where = pointer(path, "prefixItems", index)
+            item = self._builder.build(item_schema(keywords, index), where, depth)
+            if item is None:
+                break
+            found.append(item)
+        return found
+
+    def _containing(self, keywords: Node, path: str) -> Node:
+        """Put what an array must contain in front, where a grammar can hold it."""
+        if "contains" not in keywords or keywords.get("minContains", 1) == 0:
+            self._too_many(keywords, path)
+            return keywords
+        count = int(keywords.get("minContains", 1))
+        length = max(count, len(as_list(keywords.get("prefixItems"))))
+        prefix = [item_schema(keywords, i) for i in range(length)]
+        for index in range(count):
+            prefix[index] = both(prefix[index], keywords["contains"])
+        self._too_many(keywords, path)
+        low = max(count, int(keywords.get("minItems", 0)))
+        return {**keywords, "prefixItems": prefix, "minItems": low}
+
+    def _too_many(self, keywords: Node, path: str) -> None:
+        if "contains" in keywords and "maxContains" in keywords:
+            self._builder.report(path, "maxContains", "would need a count of the items")
+
+    def object(self, flat: Flat, path: str) -> Node | None:
+        """Return a closed object schema; None when no object satisfies it."""
+        keywords = flat.keywords
+        required = list(dict.fromkeys(as_list(keywords.get("required"))))
+        names = [*as_map(keywords.get("properties"))]
+        names += [n for n in required if n not in names]
+        properties: dict[str, Node] = {}
+        for name in names:
+            found = self._property(flat, name, path)
+            if found is not None:
+                properties[name] = found
+            elif name in required:
+                return None
+        low, high = _counts(keywords)
+        if not properties and high > 0 and not as_map(keywords.get("properties")):
+            return self._map(flat, path, low, high)
+        return _closed(properties, required, low, high)
+
+    def _property(self, flat: Flat, name: str, path: str) -> Node | None:
+        names = flat.keywords.get("propertyNames", True)
+        if names is not True and not self._builder.accepts(names, name):
+            return None
+        schema = property_schema(flat.keywords, name)
+        return self._builder.build(
+            schema, pointer(path, "properties", name), flat.depth
+        )
+
+    def _map(self, flat: Flat, path: str, low: int, high: float) -> Node | None:
+        """Return a map with free keys, of few entries with short keys."""
+        entries: dict[str, Node] = {}
+        for pattern, schema in self._keys(flat.keywords, path):
+            where = pointer(path, "additionalProperties")
+            found = self._builder.build(schema, where, flat.depth)
+            if found is not None:
+                entries[pattern] = found
+                break
+        if not entries:
+            return _closed({}, [], low, high)
+        if low > 1:
+            self._builder.report(path, "minProperties", "a key may be drawn twice")
+        return {
+            "type": "object",
+            "patternProperties": entries,
+            "additionalProperties": False,
+            "minProperties": low,
+            "maxProperties": int(min(high, max(low, self._limits.entries))),
+        }
+
+    def _keys(self, keywords: Node, path: str) -> list[tuple[str, Any]]:
+        """Return (pattern of a key, schema of its value), those to prefer first."""
+        longest = self._limits.key
+        patterns = as_map(keywords.get("patternProperties"))
+        found = [
+            (fixed_key_pattern(p, longest=longest), s) for p, s in patterns.items()
+        ]
+        rest = keywords.get("additionalProperties", True)
+        names = as_map(keywords.get("propertyNames"))
+        if rest is not False:
+            wanted = names.get("pattern")
+            free = f"^[A-Za-z][A-Za-z0-9_]{{0,{longest - 1}}}$"
+            found.append(
+                (fixed_key_pattern(wanted, longest=longest) if wanted else free, rest)
+            )
+        if rest is not False and {*names} - {"pattern", "type"}:
+            self._builder.report(path, "propertyNames", "is not part of the grammar")
+        return [(p, s) for p, s in found if not self._refused_key(p, path)]
+
+    def _refused_key(self, pattern: str, path: str) -> bool:
+        problem = self._leaves.refuses({"type": "string", "pattern": pattern})
+        if problem:
+            reason = f"is beyond the grammar engine: {problem}"
+            self._builder.report(path, "patternProperties", reason)
+        return bool(problem)
+
+
+def _counts(keywords: Node) -> tuple[int, float]:
+    low = int(keywords.get("minProperties", 0))
+    return low, keywords.get("maxProperties", math.inf)
+
+
+def _closed(
+    properties: dict[str, Node], required: list[str], low: int, high: float
+) -> Node | None:
+    """Return an object of exactly these properties, within the counts."""
+    # Counts are met by construction: optional properties become required or go.
+    optional = [n for n in properties if n not in required]
+    required = [*required, *optional[: max(0, low - len(required))]]
+    if len(properties) > high:
+        spare = [n for n in properties if n not in required]
+        room = int(high) - len(required)
+        dropped = {*spare[max(0, room) :]}
+        properties = {n: s for n, s in properties.items() if n not in dropped}
+    if len(required) < low or len(required) > high:
+        return None
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
