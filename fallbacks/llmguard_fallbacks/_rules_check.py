@@ -18,6 +18,8 @@ __all__ = ["check_rules", "check_value"]
 # Checks that compare with the inputs cannot be judged before a call.
 _LATER: Final = frozenset({Kind.OK, Kind.SEMANTIC, Kind.LOW_CONFIDENCE, Kind.ERROR})
 _DEPTH: Final = 20
+# Stands for fields that a document declares which is not part of this schema.
+_ELSEWHERE: Final = ""
 
 
 def check_rules(
@@ -40,6 +42,8 @@ def check_rules(
     """
     schema = contract.json_schema or {}
     known = set(_properties(schema, schema, _DEPTH))
+    if _ELSEWHERE in known:
+        known = set()
     required = _required(schema)
     for name, then, dynamic in thens:
         whole: object = then
@@ -98,7 +102,10 @@ def _properties(node: object, root: Mapping[str, Any], depth: int) -> Iterator[s
         return
     schema = cast("Mapping[str, Any]", node)
     yield from schema.get("properties", {})
-    yield from _properties(_target(schema, root), root, depth - 1)
+    if "$ref" in schema:
+        target = _target(schema, root)
+        yield from (_ELSEWHERE,) if target is None else ()
+        yield from _properties(target, root, depth - 1)
     for key in ("allOf", "anyOf", "oneOf"):
         for part in schema.get(key, ()):
             yield from _properties(part, root, depth - 1)

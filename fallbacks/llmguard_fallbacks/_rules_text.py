@@ -21,7 +21,8 @@ _QUOTES: Final = str.maketrans({"\u2018": "'", "\u2019": "'", "\u00b4": "'", "`"
 
 def fold(text: str) -> str:
     """Return the text without case, accents and typographic apostrophes."""
-    plain = unicodedata.normalize("NFKD", text.translate(_QUOTES))
+    # Before and after: some apostrophes decompose, others are what is left.
+    plain = unicodedata.normalize("NFKD", text.translate(_QUOTES)).translate(_QUOTES)
     bare = "".join(char for char in plain if not unicodedata.combining(char))
     return bare.casefold()
 
