@@ -26,8 +26,6 @@ class Fault:
         group: Which layer it lives on.
         description: What the client sees, one line.
         kind: The outcome a guarded call must give it.
-        stream_kind: The outcome when the request asked for a stream, where that
-            differs; None when it is the same.
         stream_only: True when plain requests are served the good answer.
         own_url: True when the client must be given another URL (`server.url(name)`)
             because the fault happens before any HTTP.
@@ -37,15 +35,12 @@ class Fault:
     group: Group
     description: str
     kind: Kind
-    stream_kind: Kind | None = None
     stream_only: bool = False
     own_url: bool = False
 
     def expected(self, *, stream: bool = False) -> Kind:
         """Return the outcome kind a guarded call must give this fault."""
-        if stream:
-            return self.stream_kind or self.kind
-        return Kind.OK if self.stream_only else self.kind
+        return Kind.OK if self.stream_only and not stream else self.kind
 
 
 def _connection(
@@ -129,8 +124,8 @@ _ALL: Final = (
         Kind.TRANSPORT,
     ),
     _fault("body", "error_body", "200 whose body is an error object.", Kind.TRANSPORT),
-    _fault("body", "no_choices", "200 with an empty list of choices.", Kind.EMPTY),
-    _fault("body", "null_choices", "200 with `choices: null`.", Kind.EMPTY),
+    _fault("body", "no_choices", "200 with no choices.", Kind.TRANSPORT),
+    _fault("body", "null_choices", "200, `choices: null`.", Kind.TRANSPORT),
     _fault("answer", "bad_json", "The model writes broken JSON.", Kind.BAD_JSON),
     _fault("answer", "wrong_schema", "The model writes other JSON.", Kind.SCHEMA),
     _fault(
@@ -208,6 +203,4 @@ def fault_table() -> str:
 def _kinds(fault: Fault) -> str:
     if fault.stream_only:
         return f"`{fault.kind}` (streams only)"
-    if fault.stream_kind is not None:
-        return f"`{fault.kind}`; as a stream `{fault.stream_kind}`"
     return f"`{fault.kind}`"
