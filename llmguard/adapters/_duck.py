@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 __all__ = ["class_names", "get", "get_int", "get_list", "get_text", "plain"]
@@ -10,6 +10,8 @@ __all__ = ["class_names", "get", "get_int", "get_list", "get_text", "plain"]
 
 def get(obj: object, name: str) -> Any:
     """Return a key of a mapping or an attribute of an object; None when absent."""
+    if obj is None:
+        return None
     if isinstance(obj, Mapping):
         return cast("Mapping[str, Any]", obj).get(name)
     return getattr(obj, name, None)
@@ -30,9 +32,9 @@ def get_int(obj: object, name: str) -> int | None:
 def get_list(obj: object, name: str) -> list[Any]:
     """Return the field when it is a list or tuple, else an empty list."""
     value = get(obj, name)
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return list(value)
-    return []
+    if isinstance(value, list):
+        return cast("list[Any]", value)
+    return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else []
 
 
 def class_names(obj: object) -> frozenset[str]:

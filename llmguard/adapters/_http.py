@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from typing import Any, Final, Self, TypeAlias, cast
 
 from ._deadline_backend import DEADLINE, install
@@ -27,16 +28,16 @@ _EXTENSION: Final = "llmguard_deadline"
 _END: Final = object()
 
 
-def guarded_client(cls: type[Any], check: Callable[[str], None]) -> Guarded:
+def guarded_client(cls: type[Any], check: Callable[[object], None]) -> Guarded:
     """Return a client of `cls` whose exchanges keep to their deadline.
 
     Args:
         cls: `openai.DefaultHttpxClient` or its async twin.
-        check: Called with the URL before anything is sent; raises to refuse it.
+        check: Called with the URL object before anything is sent; raises to refuse.
     """
 
     def on_request(request: Any) -> None:
-        check(str(request.url))
+        check(request.url)
         _start(request)
 
     async def on_request_async(request: Any) -> None:
@@ -47,10 +48,11 @@ def guarded_client(cls: type[Any], check: Callable[[str], None]) -> Guarded:
 
     is_async = hasattr(cls, "aclose")
     client = cls(
+        verify=_tls_context(_package(cls)),
         event_hooks={
             "request": [on_request_async if is_async else on_request],
             "response": [on_response_async if is_async else _guard],
-        }
+        },
     )
     install(client)
     return client
@@ -127,11 +129,21 @@ class _Shared:
 
 def _httpx(obj: object) -> Any:
     """Return the module, httpx or httpx2, that an object's class comes from."""
-    for base in type(obj).__mro__:
+    return sys.modules[_package(type(obj))]
+
+
+def _package(cls: type[Any]) -> str:
+    for base in cls.__mro__:
         package = base.__module__.partition(".")[0]
         if package.startswith("httpx"):
-            return sys.modules[package]
-    raise TypeError(f"{type(obj).__name__} is no httpx object")
+            return package
+    raise TypeError(f"{cls.__name__} is no httpx class")
+
+
+@cache
+def _tls_context(package: str) -> Any:
+    """Return one TLS context for all clients: loading the certificates takes 50 ms."""
+    return sys.modules[package].create_ssl_context()
 
 
 def _start(request: Any) -> None:
@@ -157,10 +169,7 @@ def _guard(response: Any) -> None:
     is_async = hasattr(response.stream, "__aiter__")
     base = httpx.AsyncByteStream if is_async else httpx.SyncByteStream
     cls = _stream_class(base, is_async=is_async)
-    late = httpx.ReadTimeout(
-        "the exchange is past its deadline", request=response.request
-    )
-    response.stream = cls(response.stream, deadline, late)
+    response.stream = cls(response.stream, deadline, httpx.ReadTimeout)
 
 
 def _is_json_answer(response: Any) -> bool:
@@ -171,7 +180,7 @@ def _is_json_answer(response: Any) -> bool:
 class _Body:
     """A response body that ends at its deadline, however steadily it trickles."""
 
-    def __init__(self, stream: Any, deadline: float, late: Exception) -> None:
+    def __init__(self, stream: Any, deadline: float, late: type[Exception]) -> None:
         self._stream = stream
         self._deadline = deadline
         self._late = late
@@ -181,7 +190,7 @@ class _Body:
 
     def _tick(self) -> None:
         if time.monotonic() > self._deadline:
-            raise self._late
+            raise self._late("the exchange is past its deadline")
         # Set anew for every chunk: streams of one thread or task may interleave.
         DEADLINE.set(self._deadline)
 

@@ -45,6 +45,7 @@ class OpenAIClients:
     def __init__(self, pin: Pin) -> None:
         self.pin = pin
         self.endpoint = pin.endpoint or PUBLIC_ENDPOINT
+        self.remote = not remote_calls.is_loopback(self.endpoint)
         self.forget()
         _instances.add(self)
 
@@ -141,8 +142,9 @@ class OpenAIClients:
             http_client=guarded_client(base, self._check),
         )
 
-    def _check(self, url: str) -> None:
-        remote_calls.ensure_allowed(url, pin=self.pin)
+    def _check(self, url: object) -> None:
+        if remote_calls.refused():
+            remote_calls.ensure_allowed(str(url), pin=self.pin)
 
     def _with_key(self, client: Any) -> Any:
         """Keep up with a key that was rotated in the environment."""
@@ -157,7 +159,7 @@ class OpenAIClients:
                 f"environment variable, not {name!r}"
             )
         key = os.environ.get(name)
-        if key or remote_calls.is_loopback(self.endpoint):
+        if key or not self.remote:
             return key or _NO_KEY
         raise TierUnavailableError(
             f"pin {self.pin.route!r} needs a key for {self.endpoint}: set the "

@@ -48,7 +48,7 @@ class OpenAIProvider:
     @property
     def remote(self) -> bool:
         """True unless the endpoint is on this machine."""
-        return not remote_calls.is_loopback(self.clients.endpoint)
+        return self.clients.remote
 
     def complete(self, request: Request) -> Reply:
         """Send one request and wait for the whole answer."""

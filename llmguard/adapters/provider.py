@@ -158,9 +158,13 @@ def known_providers() -> tuple[str, ...]:
     return tuple(sorted(names.union(e.name for e in entry_points(group=GROUP))))
 
 
-def close_providers() -> None:
-    """Close every provider of this process; done by itself at exit."""
-    for provider in _registry.take():
+def close_providers(name: str | None = None) -> None:
+    """Close this process's providers; done by itself at exit.
+
+    Args:
+        name: Only those of one kind, such as `llama.cpp`; None for all.
+    """
+    for provider in _registry.take(name):
         provider.close()
 
 
