@@ -168,10 +168,10 @@ def _variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _from_text(key: str, text: str) -> object:
     """Turn an environment variable's text into the type its key has."""
-    kind = type(getattr(_DEFAULTS, key))
-    if kind is bool and text.strip().lower() in _TRUE | _FALSE:
+    default: object = getattr(_DEFAULTS, key)
+    if isinstance(default, bool) and text.strip().lower() in _TRUE | _FALSE:
         return text.strip().lower() in _TRUE
-    if kind is float:
+    if isinstance(default, float):
         try:
             return float(text)
         except ValueError:

@@ -43,7 +43,7 @@ def check_rules(
     schema = contract.json_schema or {}
     known = set(_properties(schema, schema, _DEPTH))
     if _ELSEWHERE in known:
-        known = set()
+        known.clear()
     required = _required(schema)
     for name, then, dynamic in thens:
         whole: object = then
@@ -123,5 +123,6 @@ def _target(schema: Mapping[str, Any], root: Mapping[str, Any]) -> object:
         return None
     found: Any = root
     for part in reference.removeprefix("#/").split("/"):
-        found = found.get(part, {}) if isinstance(found, Mapping) else {}
+        inner = cast("Mapping[str, Any]", found if isinstance(found, Mapping) else {})
+        found = inner.get(part, {})
     return found

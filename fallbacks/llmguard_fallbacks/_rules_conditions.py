@@ -82,8 +82,7 @@ class _Lookup:
         if key not in self.table:
             return None
         value = self.table[key]
-        row = cast("Captures", value) if isinstance(value, Mapping) else _NOTHING
-        return {**row, "value": value}
+        return {**_row(value), "value": value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +208,13 @@ def lookup(table: Mapping[str, object], *, field: str) -> Condition:
             f"`lookup` for {field!r} got {sorted(table)!r}; it needs keys that differ "
             "in more than case and accents"
         )
-    rows = [_keys(value) for value in table.values()]
+    rows = [frozenset(_row(value)) for value in table.values()]
     names = rows[0].intersection(*rows[1:]) | {"value"}
     return _Lookup(MappingProxyType(folded), field, names)
 
 
-def _keys(value: object) -> frozenset[str]:
-    return frozenset(cast("Captures", value) if isinstance(value, Mapping) else ())
+def _row(value: object) -> Captures:
+    return cast("Captures", value) if isinstance(value, Mapping) else _NOTHING
 
 
 def threshold(
@@ -264,7 +263,8 @@ def not_(condition: Condition) -> Condition:
 
 
 def _parts(name: str, conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    wrong = [part for part in conditions if not isinstance(part, Condition)]
+    given = cast("tuple[object, ...]", conditions)
+    wrong = [part for part in given if not isinstance(part, Condition)]
     if wrong or not conditions:
         raise ConfigError(
             f"`{name}` got {wrong or conditions!r}; give conditions, such as "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard, cast
 
 from llmguard.errors import ConfigError
 
@@ -45,13 +45,17 @@ def pick(inputs: Mapping[str, object], field: str) -> object:
     """Follow a dotted path through mappings and attributes; None when it ends."""
     found: object = inputs
     for name in field.split("."):
-        if isinstance(found, Mapping):
-            found = cast("Mapping[str, object]", found).get(name, _MISSING)
+        if _is_table(found):
+            found = found.get(name, _MISSING)
         else:
             found = getattr(found, name, _MISSING)
         if found is _MISSING:
             return None
     return found
+
+
+def _is_table(value: object) -> TypeGuard[Mapping[str, object]]:
+    return isinstance(value, Mapping)
 
 
 def refuse_slow(pattern: str) -> None:
@@ -96,7 +100,7 @@ def _bodies(argument: Any) -> list[Any]:
     if type(argument).__name__ == "SubPattern":
         return [argument]
     if isinstance(argument, (tuple, list)):
-        parts = cast("list[Any]", list(cast("Any", argument)))
+        parts = cast("Sequence[Any]", argument)
         return [body for part in parts for body in _bodies(part)]
     return []
 

@@ -56,7 +56,7 @@ class Rule:
     confidence: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.when, Condition):
+        if not isinstance(cast("object", self.when), Condition):
             raise ConfigError(
                 f"rule {self.name!r} has `when={self.when!r}`; give a condition, such "
                 "as `keyword('refund')`, or pass a function to `rules(...)` itself"
@@ -214,8 +214,9 @@ class RulesTier:
         value: dict[str, object] = dict(copy.deepcopy(base)) if base else {}
         fired: list[Reply] = []
         for reply in reversed(replies):
-            if isinstance(reply.value, Mapping):
-                value |= cast("Mapping[str, object]", reply.value)
+            part = reply.value
+            if isinstance(part, Mapping):
+                value |= cast("Mapping[str, object]", part)
                 fired.insert(0, reply)
         sure = [r.confidence for r in fired if r.confidence is not None]
         return Reply(
@@ -227,9 +228,8 @@ class RulesTier:
 
     def _base(self) -> Mapping[str, object] | None:
         """Return the default when partial answers can be completed from it."""
-        if isinstance(self.default, Mapping):
-            return cast("Mapping[str, object]", self.default)
-        return None
+        base = self.default
+        return cast("Mapping[str, object]", base) if isinstance(base, Mapping) else None
 
     def _default(self, rule: str) -> Reply:
         return Reply(value=copy.deepcopy(self.default), has_value=True, rule=rule)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -33,7 +33,7 @@ __all__ = [
 
 _STALE: Final = 4
 _COLUMNS: Final = ("route", "id", "provider", "model", "version_class", "shutdown")
-_F = TypeVar("_F")
+_F = TypeVar("_F", bound=Callable[..., object])
 
 
 class _Failure(click.ClickException):
@@ -55,7 +55,7 @@ class PinGroup(click.Group):
             raise _Failure(error) from error
 
 
-class Horizon(click.ParamType):
+class Horizon(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] - not generic before click 8.2
     """A span such as 90d or 12w."""
 
     name = "span"
@@ -80,11 +80,11 @@ def lock_option(function: _F) -> _F:
         default=lambda: config.load().lock,
         help="The lock file; `models.lock` of the project by default.",
     )
-    return option(function)  # type: ignore[type-var] - click's types want a Command
+    return option(function)
 
 
 @contextlib.contextmanager
-def refusing() -> Iterator[None]:
+def refusing() -> Generator[None]:
     """Report a lookup that fails as refused (1), not as a stale lock (4)."""
     try:
         yield
@@ -153,7 +153,7 @@ def emit(document: object, text: str, *, as_json: bool) -> None:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay pins out in columns."""
-    cells = [_COLUMNS, *(tuple(map(_cell(row), _COLUMNS)) for row in rows)]
+    cells = [list(_COLUMNS), *([_cell(row, name) for name in _COLUMNS] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
@@ -167,12 +167,9 @@ def describe(row: Mapping[str, Any]) -> str:
     return "\n".join(f"{key.ljust(width)}  {_plain(row[key])}" for key in row)
 
 
-def _cell(row: Mapping[str, Any]) -> Any:
-    def cell(column: str) -> str:
-        text = _plain(row.get(column))
-        return f"{text}*" if column == "id" and row["active"] else text
-
-    return cell
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    text = _plain(row.get(column))
+    return f"{text}*" if column == "id" and row["active"] else text
 
 
 def _plain(value: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,19 +17,20 @@ import click
 from .. import config
 from ..errors import LockError
 from ..pins import (
+    HORIZON,
     FingerprintPolicy,
     Lock,
     Pin,
     check,
     classify,
     edit_lock,
+    ending,
     naming,
     prepare,
     read_lock,
     refresh,
     shutdown,
 )
-from ..pins import _check as _checking
 from ._pin_io import (
     Horizon,
     PinGroup,
@@ -106,9 +107,8 @@ def add(
     new = prepare(declared, strict=config.load().strict)
     after = edit_lock(lock, lambda old: old.with_pin(new, activate=activate))
     emit(record(after, new), _added(after, new), as_json=as_json)
-    ending = _checking.ending(new, horizon=_checking.HORIZON, today=_today())
-    if ending:
-        click.echo(f"Warning: {ending}", err=True)
+    if warning := ending(new, horizon=HORIZON, today=_today()):
+        click.echo(f"Warning: {warning}", err=True)
 
 
 @pin.command("list")
@@ -266,5 +266,5 @@ def _exit_code(stale: list[bool]) -> int:
     return 4 if any(stale) else 1
 
 
-def _today() -> Any:
+def _today() -> date:
     return datetime.now(UTC).date()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._cache import forget, load_lock, resolve
 from ._canonical import JSON
-from ._check import HORIZON, Finding, check, shutdown_of
+from ._check import HORIZON, Finding, check, ending, shutdown_of
 from ._files import content_hash, edit_lock, hash_option, sha256_file
 from ._lock import Lock, Route
 from ._pin import FingerprintPolicy, Pin, VersionClass
@@ -28,6 +28,7 @@ __all__ = [
     "classify",
     "content_hash",
     "edit_lock",
+    "ending",
     "forget",
     "hash_option",
     "load_lock",

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
@@ -145,7 +145,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(path: Path, clock: Clock | None) -> Iterator[None]:
+def _exclusive(path: Path, clock: Clock | None) -> Generator[None]:
     """Hold the right to write a lock, across threads and processes.
 
     The guard is a file of its own beside the store: the lock file is replaced, so

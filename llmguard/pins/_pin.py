@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
@@ -107,7 +107,8 @@ class Pin:
     _digest: str = field(init=False, repr=False, default="")
 
     def __post_init__(self) -> None:
-        _validate(self)
+        _check_types(self)
+        _check_forms(self)
         for name in _TABLES:
             frozen = freeze(dict(getattr(self, name)), at=name)
             object.__setattr__(self, name, frozen)
@@ -175,38 +176,40 @@ def _rebuild(values: dict[str, Any]) -> Pin:
     return Pin(**values)
 
 
-def _validate(pin: Pin) -> None:
+def _check_types(pin: Pin) -> None:
+    """Refuse values of a wrong type: locks come from files, pins from anywhere."""
     for spec in fields(pin):
-        value = getattr(pin, spec.name)
+        value: object = getattr(pin, spec.name)
         if spec.name in _TABLES:
             _require(isinstance(value, Mapping), spec.name, value, "a table")
         elif spec.name == "expect_echo":
-            ok = isinstance(value, (tuple, list)) and all(
-                isinstance(item, str) and item for item in cast("list[object]", value)
-            )
-            _require(ok, spec.name, value, "a list of model ids")
+            _require(_is_texts(value), spec.name, value, "a list of model ids")
         elif not (spec.name == "endpoint" and value is None):
             _require(isinstance(value, str), spec.name, value, "text")
-    _require(
-        bool(_ROUTE.fullmatch(pin.route)),
-        "route",
-        pin.route,
-        "letters, digits, `_`, `.` and `-`, such as 'triage'",
-    )
+    for key, text in cast("Mapping[str, object]", pin.lifecycle).items():
+        _require(isinstance(text, str), f"lifecycle.{key}", text, "text")
+
+
+def _check_forms(pin: Pin) -> None:
+    """Refuse texts that are not what their field is for."""
+    route = bool(_ROUTE.fullmatch(pin.route))
+    _require(route, "route", pin.route, "letters, digits, `_`, `.`, `-`: 'triage'")
     _require(bool(pin.provider), "provider", pin.provider, "a name, such as 'openai'")
     _require(bool(pin.model.strip()), "model", pin.model, "an exact model id")
-    _require(
-        pin.endpoint is None or bool(_ENDPOINT.fullmatch(pin.endpoint)),
-        "endpoint",
-        pin.endpoint,
-        "a URL, such as 'https://api.openai.com/v1'",
-    )
+    url = pin.endpoint is None or bool(_ENDPOINT.fullmatch(pin.endpoint))
+    _require(url, "endpoint", pin.endpoint, "a URL: 'https://api.openai.com/v1'")
     _one_of(pin.version_class, "version_class", VERSION_CLASSES)
     _one_of(pin.fingerprint_policy, "fingerprint_policy", FINGERPRINT_POLICIES)
-    for key, value in pin.lifecycle.items():
-        _require(isinstance(value, str), f"lifecycle.{key}", value, "text")
-        if key in {"shutdown", "seen"}:
-            _require(_is_date(value), f"lifecycle.{key}", value, "a date, YYYY-MM-DD")
+    for key in {"shutdown", "seen"} & pin.lifecycle.keys():
+        text = pin.lifecycle[key]
+        _require(_is_date(text), f"lifecycle.{key}", text, "a date, YYYY-MM-DD")
+
+
+def _is_texts(value: object) -> bool:
+    if not isinstance(value, tuple | list):
+        return False
+    items = cast("Sequence[object]", value)
+    return all(isinstance(item, str) and item for item in items)
 
 
 def _is_date(text: str) -> bool:
