@@ -1,1 +1,7 @@
-"""Small embedded GGUF models for llmguard."""
+"""Small embedded GGUF models for llmguard's demo and tests, with what pins them."""
+
+from __future__ import annotations
+
+from ._catalog import PROMPT, card, demo_tickets, manifest, path, prompt
+
+__all__ = ["PROMPT", "card", "demo_tickets", "manifest", "path", "prompt"]
