@@ -108,9 +108,9 @@ def _lock() -> Iterator[Finding]:
         return
     try:
         lock = load_lock(path)
-        for found in check_lock(lock):
-            what = f"pin {found.pin or found.route}"
-            yield Finding("warn", what, found.message, "llmguard pin check")
+        for found in check_lock(lock.pins.values()):
+            level: Literal["warn", "fail"] = "fail" if found.stale else "warn"
+            yield Finding(level, f"pin {found.route}", found.message, found.repair)
         yield Finding("ok", "models.lock", f"{len(lock.pins)} pins at {path}")
     except LLMGuardError as error:
         yield Finding("fail", "models.lock", str(error), "llmguard pin check")

@@ -80,15 +80,10 @@ class Call:
         if outer is not None and outer < self.deadline_at:
             self.deadline_at = outer
 
-    def remaining(self) -> float:
-        """Return the seconds left of the whole call."""
-        return self.deadline_at - self.clock.monotonic()
-
-    def timeout_for(self, step: Step) -> float:
-        """Return the seconds that one attempt of `step` may take."""
-        share = slice_for(self.remaining(), step.reserved)
-        limit = step.options.timeout
-        return share if limit is None else min(share, limit)
+    def slice_end(self, step: Step) -> float:
+        """Return the monotonic time by which all tries of `step` must have ended."""
+        now = self.clock.monotonic()
+        return now + slice_for(self.deadline_at - now, step.reserved)
 
     def tier_context(self, run: Run) -> TierContext:
         """Return what a tier may know about this call."""

@@ -74,34 +74,38 @@ class Walk:
 
     def tier(self, step: Step) -> Generator[Command, Result, Judged | None]:
         """Try one tier; None means that the next one should."""
-        reason = self.why_not(step)
+        until = self.call.slice_end(step)
+        reason = self.why_not(step, until)
         if not reason and step.bulkhead is not None and not step.bulkhead.enter():
             reason = f"all {step.options.concurrency} places are taken"
         if reason:
             self.skip(step, reason)
             return None
         try:
-            return (yield from self._tries(step))
+            return (yield from self._tries(step, until))
         finally:
             if step.bulkhead is not None:
                 step.bulkhead.leave()
 
-    def _tries(self, step: Step) -> Generator[Command, Result, Judged | None]:
+    def _tries(
+        self, step: Step, until: float
+    ) -> Generator[Command, Result, Judged | None]:
         number = 1
         feedback: tuple[Message, ...] = ()
         if step.options.attempts > 1:
             self.call.runtime.budget(self.call.budget_key(step)).deposit()
         while True:
-            admission = self.admit(step)
+            timeout = self.timeout(step, until)
+            admission = self.admit(step, timeout)
             if admission is None:
                 return None
-            run = Run(self.call, step, self.call.timeout_for(step), feedback)
+            run = Run(self.call, step, timeout, feedback)
             result = yield from self.attempt(run, number, admission)
             judged = judge(run, result)
             self.record(run, judged, number, admission)
             if judged.kind is Kind.OK:
                 return judged
-            again = self.again(step, judged, number)
+            again = self.again(step, judged, number, until)
             if again is None:
                 return None
             seconds, feedback = again
@@ -122,7 +126,13 @@ class Walk:
             self.finish(Kind.CANCELLED)
             raise
 
-    def why_not(self, step: Step) -> str:
+    def timeout(self, step: Step, until: float) -> float:
+        """Return the seconds that one try may take, of what the tier has left."""
+        left = until - self.call.clock.monotonic()
+        limit = step.options.timeout
+        return left if limit is None else min(left, limit)
+
+    def why_not(self, step: Step, until: float) -> str:
         """Return why this tier is passed over; empty when it is to be tried."""
         when = step.options.when
         if when is not None:
@@ -132,23 +142,22 @@ class Walk:
                     return "its condition said no"
             except Exception as error:  # noqa: BLE001 - a broken condition is no answer
                 return f"its condition raised {error!r}"
-        if not step.inline and self.call.timeout_for(step) <= 0:
+        if not step.inline and self.timeout(step, until) <= 0:
             return "no time is left of the deadline"
         return ""
 
-    def admit(self, step: Step) -> Admission | None:
+    def admit(self, step: Step, timeout: float) -> Admission | None:
         """Ask the breaker of this pinned version; None when it admits nobody."""
         if not step.guarded_by_breaker:
             return Admission()
         pin = self.call.pins[step.index]
-        lease = self.call.timeout_for(step)
         breaker = self.call.runtime.breakers.get(
             self.call.guard.name,
             "unpinned" if pin is None else pin.id,
             policy=self.call.guard.breaker,
         )
         try:
-            return Admission(breaker, breaker.acquire(lease=lease))
+            return Admission(breaker, breaker.acquire(lease=timeout))
         except CircuitOpenError as error:
             error.tier = step.name
             judged = Judged(kind=Kind.OPEN, detail=str(error), error=error)
@@ -183,7 +192,7 @@ class Walk:
             raise self.errors[-1]
 
     def again(
-        self, step: Step, judged: Judged, number: int
+        self, step: Step, judged: Judged, number: int, until: float
     ) -> tuple[float, tuple[Message, ...]] | None:
         """Decide on another try of the same tier: seconds to wait and what to quote."""
         policy = POLICY[judged.kind]
@@ -200,7 +209,7 @@ class Walk:
                 number, policy=self.call.runtime.retry, rng=self.call.runtime.rng
             )
             wait = max(wait, judged.retry_after or 0.0)
-        if wait + step.latency >= self.call.timeout_for(step):
+        if wait + step.latency >= self.timeout(step, until):
             return None
         budget = self.call.runtime.budget(self.call.budget_key(step))
         return (wait, feedback) if budget.withdraw() else None

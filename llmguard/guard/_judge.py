@@ -15,6 +15,7 @@ from ..errors import (
     CircuitOpenError,
     ContractError,
     Deferred,
+    LLMGuardError,
     PinMismatchError,
     TierFailedError,
     TierTimeoutError,
@@ -115,6 +116,9 @@ def _judge_error(error: Exception) -> Judged:
         return Judged(
             kind=error.kind, detail=str(error), violations=violations, error=error
         )
+    if isinstance(error, LLMGuardError):
+        # Ours to word, so that it names no prompt or secret: keep the repair.
+        return Judged(kind=Kind.ERROR, detail=str(error), error=error)
     failure = classify(error)
     return Judged(
         kind=failure.kind,

@@ -42,19 +42,22 @@ class StreamWalk(Walk):
                 return None
         raise self.exhausted()
 
-    def _tries(self, step: Step) -> Generator[Command, Result, Judged | None]:
+    def _tries(
+        self, step: Step, until: float
+    ) -> Generator[Command, Result, Judged | None]:
         if not step.is_body:
-            return (yield from super()._tries(step))
+            return (yield from super()._tries(step, until))
         number = 1
         while True:
-            admission = self.admit(step)
+            timeout = self.timeout(step, until)
+            admission = self.admit(step, timeout)
             if admission is None:
                 return None
-            run = Run(self.call, step, self.call.timeout_for(step), ())
+            run = Run(self.call, step, timeout, ())
             judged = yield from self._stream(run, number, admission)
             if judged.kind is Kind.OK:
                 return judged
-            again = self.again(step, judged, number)
+            again = self.again(step, judged, number, until)
             if again is None or again[1]:  # a stream is retried, not asked again
                 return None
             if again[0] > 0:
