@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
 from ._cache import forget, load_lock, resolve
 from ._canonical import JSON
-from ._check import HORIZON, Finding, check, ending, shutdown_of
-from ._files import content_hash, edit_lock, hash_option, sha256_file
 from ._lock import Lock, Route
 from ._pin import FingerprintPolicy, Pin, VersionClass
-from ._prepare import prepare, refresh
 from ._read import read_lock
-from ._write import to_text
-from .naming import Classification, Shutdown, classify, naming, shutdown
+
+if TYPE_CHECKING:
+    from ._check import Finding, check
+    from ._files import content_hash, edit_lock, hash_option, sha256_file
+    from ._lifecycle import HORIZON, ending, shutdown_of
+    from ._naming import Classification, Shutdown, classify, naming, shutdown
+    from ._prepare import prepare, refresh
+    from ._write import to_text
 
 __all__ = [
     "HORIZON",
@@ -42,3 +49,24 @@ __all__ = [
     "shutdown_of",
     "to_text",
 ]
+
+# What only commands and checks need is imported when it is used: a service resolves.
+_LAZY: Final = MappingProxyType(
+    {
+        "_check": ("Finding", "check"),
+        "_files": ("content_hash", "edit_lock", "hash_option", "sha256_file"),
+        "_lifecycle": ("HORIZON", "ending", "shutdown_of"),
+        "_prepare": ("prepare", "refresh"),
+        "_write": ("to_text",),
+        "_naming": ("Classification", "Shutdown", "classify", "naming", "shutdown"),
+    }
+)
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _LAZY.items():
+        if name in names:
+            found: object = getattr(import_module(f".{module}", __name__), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

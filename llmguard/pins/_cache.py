@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 
 from .. import config
 from ..errors import LLMGuardWarning, LockError
-from ._check import HORIZON, ending
 from ._lock import Lock
 from ._pin import Pin
 from ._read import read_lock
@@ -92,6 +91,8 @@ def _look_at(pin: Pin, today: date) -> None:
             f"{pin.model!r} of provider {pin.provider!r}, and strict mode refuses it; "
             f"pin a known name, or set `LLMGUARD_STRICT=0`"
         )
+    from ._lifecycle import HORIZON, ending
+
     _looked_at.add(pin.digest)
     if message := ending(pin, horizon=HORIZON, today=today):
         warnings.warn(

@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from ..errors import ConfigError, LockError
 from ._lock import Lock
+from ._naming import naming
 from ._pin import Pin
 from ._read import from_text, read_lock
 from ._write import to_text
-from .naming import naming
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -98,7 +98,7 @@ def _embedded_hash(name: str) -> str:
     for point in metadata.entry_points(group=_GROUP):
         manifest = cast("Callable[[], Mapping[str, Mapping[str, Any]]]", point.load())()
         if name in manifest:
-            return str(manifest[name]["sha256"])
+            return str(manifest[name]["sha256"]).removeprefix("sha256:").lower()
         known.extend(manifest)
     raise ConfigError(
         f"no embedded model {name!r} (known: {', '.join(sorted(known)) or 'none'}); "

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from ..errors import ConfigError
 from ._files import content_hash, hash_option
 from ._lock import Lock
+from ._naming import Classification, classify, naming, shutdown
 from ._pin import Pin
-from .naming import Classification, classify, naming, shutdown
 
 __all__ = ["prepare", "refresh"]
 

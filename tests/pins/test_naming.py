@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import date
 
 import pytest
 
+from llmguard import pins
 from llmguard.pins import classify, naming, shutdown
 from llmguard.pins._pin import VERSION_CLASSES
 
@@ -183,3 +186,34 @@ def test_the_table_is_well_formed() -> None:
     dates = [table.updated, *(end.date for end in table.ends)]
     assert [date.fromisoformat(each).isoformat() for each in dates] == dates
     assert all(re.fullmatch(r"https?://\S+|the .*", doc) for doc in table.docs.values())
+
+
+def test_every_public_name_is_there() -> None:
+    """Names that are imported on use are found, others are not."""
+    missing = [name for name in pins.__all__ if getattr(pins, name, None) is None]
+    assert missing == []
+    with pytest.raises(AttributeError, match="'pinz'"):
+        pins.pinz  # noqa: B018 - the access is the test
+
+
+_LIGHT = """
+import sys
+from llmguard import pins
+loaded = sorted(name for name in sys.modules if name.startswith("llmguard.pins._"))
+print(*(name.removeprefix("llmguard.pins._") for name in loaded))
+"""
+
+
+def test_importing_pins_loads_what_a_service_needs() -> None:
+    """Hashing files, checking and writing wait until somebody does that."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LIGHT], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [
+        "cache",
+        "canonical",
+        "lock",
+        "pin",
+        "read",
+        "secrets",
+    ]

@@ -190,6 +190,7 @@ def test_echo_is_accepted_refused_or_unverifiable(
         ({"params": {"": 1}}, "params"),
         ({"params": {"t": "\ud800"}}, "params.t"),
         ({"expect_echo": ("",)}, "expect_echo"),
+        ({"expect_echo": "gpt-5.2"}, "expect_echo"),
         ({"lifecycle": {"shutdown": "soon"}}, "lifecycle.shutdown"),
         ({"lifecycle": {"shutdown": "20270101"}}, "lifecycle.shutdown"),
         ({"lifecycle": {"note": 1}}, "lifecycle.note"),
