@@ -38,10 +38,11 @@ def safe(text: str) -> str:
 
 def span(seconds: float) -> str:
     """Return a length of time in its largest fitting unit."""
+    seconds = round(seconds)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if abs(seconds) >= size:
             return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"
+    return f"{seconds}s"
 
 
 def _due(due_at: float | None, now: float) -> str:

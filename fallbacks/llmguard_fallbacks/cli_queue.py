@@ -197,7 +197,8 @@ def answer(
     record = _find(store, ticket_id)
     schema = record.schema or {}
     if value is not None:
-        given = parse_text(value, schema, schema)
+        is_text = schema.get("type") == "string"
+        given = value if is_text else parse_text(value, schema, schema)
     elif json_file is not None:
         given = _read_json(json_file)
     else:

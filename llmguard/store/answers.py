@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,6 +44,7 @@ def answer_violations(
     # Imported here: only those who answer need them.
     from jsonschema import Draft202012Validator, validators
     from referencing import Registry
+    from referencing.exceptions import Unresolvable
 
     kind = validators.validator_for(schema, default=Draft202012Validator)
     # An empty registry resolves references within the schema and nothing else.
@@ -50,7 +52,14 @@ def answer_violations(
     validator = kind(
         cast("Any", schema), registry=registry, format_checker=kind.FORMAT_CHECKER
     )
-    return tuple(_violations(validator.iter_errors(cast("Any", value))))
+    try:
+        found = _violations(validator.iter_errors(cast("Any", value)))
+        return tuple(dict.fromkeys(found))
+    except (RecursionError, Unresolvable, re.error) as error:
+        # Fail closed: what cannot be checked is not accepted.
+        why = str(error) or type(error).__name__
+        sentence = f"cannot be checked, because the schema of the ticket fails: {why}"
+        return (Violation(path="", message=sentence, check="schema"),)
 
 
 def _violations(errors: Iterable[ValidationError]) -> Iterable[Violation]:
