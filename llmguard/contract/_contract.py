@@ -101,6 +101,7 @@ class Contract:
         }
         own["_digest"] = digest_of(
             {
+                "reader": type(shape).__name__,
                 "schema": shape.schema,
                 "schemas": schemas or {},
                 "strict": strict,
@@ -177,6 +178,11 @@ class Contract:
         if isinstance(schema, bool):
             return {} if schema else {"not": {}}
         return copy.deepcopy(dict(schema))
+
+    @property
+    def unchecked_formats(self) -> tuple[str, ...]:
+        """Formats that its JSON Schema names and nobody checks here."""
+        return self._shape.unchecked_formats
 
     @property
     def inputs(self) -> frozenset[str]:

@@ -38,7 +38,7 @@ def source_digest(function: Callable[..., Any]) -> str:
         partial = cast("functools.partial[object]", function)
         bound += [*partial.args, *sorted(partial.keywords.items())]
         function = partial.func
-    if not inspect.isroutine(function):
+    if not (inspect.isroutine(function) or inspect.isclass(function)):
         function = cast("Callable[..., Any]", type(function).__call__)
     bound += [getattr(function, "__defaults__", None)]
     bound += [_content(cell) for cell in getattr(function, "__closure__", None) or ()]
@@ -57,7 +57,8 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, tuple | list | set | frozenset):
         items = [_plain(item) for item in cast("tuple[object, ...]", value)]
-        return sorted(items, key=repr) if isinstance(value, set | frozenset) else items
+        is_set = isinstance(value, set | frozenset)
+        return {"set": sorted(items, key=repr)} if is_set else items
     if isinstance(value, Mapping):
         members = cast("Mapping[object, object]", value)
         return {str(key): _plain(member) for key, member in members.items()}
@@ -69,8 +70,10 @@ def _source(function: Callable[..., Any]) -> str:
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
         code = getattr(function, "__code__", None)
-        name = f"{function.__module__}.{function.__qualname__}"
-        return _bytecode(code) if isinstance(code, CodeType) else name
+        if isinstance(code, CodeType):
+            return _bytecode(code)
+        module = getattr(function, "__module__", None)
+        return f"{module}.{getattr(function, '__qualname__', function)}"
     try:
         tree = ast.parse(source)
     except SyntaxError:  # a lambda in the middle of an expression

@@ -35,8 +35,9 @@ def python_regex(pattern: str) -> str:
     for piece in _PIECE.findall(pattern):
         if piece == "[" and not inside:
             inside = True
-        elif piece == "]":
-            inside = False
+            out += piece
+            continue
+        inside = inside and piece != "]"
         out += _in_class(piece) if inside else _outside(piece)
     # Scoped, so that it holds wherever the pattern is used: \d and \w mean ASCII.
     return (
@@ -47,8 +48,8 @@ def python_regex(pattern: str) -> str:
 def _in_class(piece: str) -> str:
     if piece == r"\s":
         return _SPACE
-    if piece == "[":
-        return piece
+    if piece == "[":  # Python keeps a bare one for sets of its own
+        return r"\["
     return _shared(piece)
 
 
@@ -76,9 +77,9 @@ def _shared(piece: str) -> str:
 
 
 def translated(schema: object) -> object:
-    """Copy a schema, its regular expressions written for Python."""
+    """Copy a schema as jsonschema reads it best, its meaning unchanged."""
     if isinstance(schema, list):
-        return [translated(item) for item in cast("list[object]", schema)]
+        return [_member(item) for item in cast("list[object]", schema)]
     if not isinstance(schema, Mapping):
         return schema
     made: dict[str, object] = {}
@@ -88,10 +89,15 @@ def translated(schema: object) -> object:
             made[ORIGINAL] = value
         elif key == "patternProperties" and isinstance(value, Mapping):
             rules = cast("Mapping[str, object]", value)
-            made[key] = {python_regex(k): translated(v) for k, v in rules.items()}
+            made[key] = {python_regex(k): _member(v) for k, v in rules.items()}
         elif key in _NAMED and isinstance(value, Mapping):
             named = cast("Mapping[str, object]", value)
-            made[key] = {name: translated(each) for name, each in named.items()}
+            made[key] = {name: _member(each) for name, each in named.items()}
         else:
             made[key] = copy.deepcopy(value) if key in _DATA else translated(value)
     return made
+
+
+def _member(schema: object) -> object:
+    """Write `false` so that jsonschema's error says where the value stood."""
+    return {"not": {}} if schema is False else translated(schema)

@@ -59,6 +59,9 @@ _SENTENCES: Final[Mapping[str, Callable[[Any], str]]] = {
     "format": lambda name: f"must be a valid {name}",
     "not": lambda schema: f"must not be {_brief(schema)}",
     "contains": lambda schema: f"must have an item that is {_brief(schema)}",
+    "items": lambda _: "has too many items",
+    "additionalItems": lambda _: "has too many items",
+    "unevaluatedItems": lambda _: "has too many items",
     "oneOf": lambda branches: f"must fit exactly one of {len(branches)} alternatives",
     "anyOf": lambda branches: f"must fit one of {len(branches)} alternatives",
 }
@@ -92,8 +95,8 @@ def _violation(place: Iterable[object], message: str, rule: str) -> Violation:
 
 def _sentence(error: ValidationError, rule: str, path: str) -> str:
     write = _SENTENCES.get(rule)
-    if error.schema is False or error.validator is None:
-        text = "is not allowed here"
+    if error.validator is None or (rule == "not" and not error.validator_value):
+        text = "is not allowed here"  # the schema is `false`
     elif write is None:
         text = f"breaks the rule `{rule}`: {shorten(show(error.validator_value), 60)}"
     else:

@@ -32,10 +32,12 @@ class Shape(Protocol):
     Attributes:
         schema: The JSON schema of the value.
         names: The same schema with the Python names of the fields.
+        unchecked_formats: Formats that the schema names and nobody checks.
     """
 
     schema: Mapping[str, object] | bool
     names: Mapping[str, object] | bool
+    unchecked_formats: tuple[str, ...]
 
     def read(self, document: object, text: str) -> tuple[object, list[Violation]]:
         """Validate a document, given also as its JSON text."""

@@ -19,7 +19,15 @@ __all__ = ["TypedShape", "show_type"]
 class TypedShape:
     """Reads JSON into a Python type."""
 
-    __slots__ = ("_adapter", "_error", "_strict", "_validate", "names", "schema")
+    __slots__ = (
+        "_adapter",
+        "_error",
+        "_strict",
+        "_validate",
+        "names",
+        "schema",
+        "unchecked_formats",
+    )
 
     def __init__(self, kind: object, *, strict: bool) -> None:
         from pydantic import ValidationError
@@ -30,6 +38,9 @@ class TypedShape:
         self._validate = self._adapter.validator.validate_json
         self.schema = _derive(self._adapter, kind, by_alias=True)
         self.names = _derive(self._adapter, kind, by_alias=False)
+        self.unchecked_formats: tuple[
+            str, ...
+        ] = ()  # pydantic validates by type, not by format
 
     def read(self, document: object, text: str) -> tuple[object, list[Violation]]:
         """Validate a document; raises what a user's own validator raises."""
@@ -50,13 +61,13 @@ class TypedShape:
 
 def _adapter(kind: object) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
-    from pydantic.errors import PydanticErrorMixin
+    from pydantic.errors import PydanticUserError
 
     _refuse_instances(kind)
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
         _ = adapter.validator.validate_json  # builds what pydantic had put off
-    except (PydanticErrorMixin, TypeError, NameError) as error:
+    except (PydanticUserError, TypeError, NameError) as error:
         first = str(error).splitlines()[0]
         raise ConfigError(
             f"a contract cannot be made of {show_type(kind)}: {first} Pass a pydantic "
@@ -86,11 +97,11 @@ def show_type(kind: object) -> str:
 def _derive(
     adapter: TypeAdapter[Any], kind: object, *, by_alias: bool
 ) -> dict[str, object]:
-    from pydantic.errors import PydanticErrorMixin
+    from pydantic.errors import PydanticUserError
 
     try:
         return adapter.json_schema(mode="validation", by_alias=by_alias)
-    except PydanticErrorMixin as error:
+    except PydanticUserError as error:
         raise ConfigError(
             f"{show_type(kind)} holds something that JSON cannot write: "
             f"{str(error).splitlines()[0]}. Keep to types that pydantic gives a JSON "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from decimal import Decimal
 from typing import Final
 
@@ -57,6 +56,8 @@ def number_range(
 
 
 def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, numbers.Number):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return False
-    return isinstance(value, int | float | Decimal) and math.isfinite(value)
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return isinstance(value, int) or math.isfinite(value)
