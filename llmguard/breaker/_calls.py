@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, TypeVar
@@ -33,10 +34,11 @@ class Calls(pybreaker.CircuitBreaker):
 
     _classify: Callable[[BaseException], Kind] | None = None
 
+    @abstractmethod
     def acquire(self, *, lease: float | None = None) -> Permit:
         """Ask for leave to make one attempt."""
-        raise NotImplementedError
 
+    @abstractmethod
     def record(
         self,
         permit: Permit,
@@ -47,11 +49,10 @@ class Calls(pybreaker.CircuitBreaker):
         detail: str = "",
     ) -> None:
         """Hand the permit back with how the attempt ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def announce(self, func: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         """Tell listeners that a call begins."""
-        raise NotImplementedError
 
     def kind_of(self, exc: BaseException) -> Kind:
         """Return what an exception out of a guarded call counts as.
@@ -71,14 +72,14 @@ class Calls(pybreaker.CircuitBreaker):
             return self._classify(exc)
         return Kind.TIMEOUT if isinstance(exc, TimeoutError) else Kind.TRANSPORT
 
-    def is_system_error(self, exception: BaseException) -> bool:  # type: ignore[override] - the base's type variable is bound to no argument
+    def is_system_error(self, exception: BaseException) -> bool:
         """Return False for an excluded exception, by class or by predicate."""
         return not any(
             isinstance(exception, rule) if isinstance(rule, type) else rule(exception)
             for rule in self.excluded_exceptions
         )
 
-    def calling(self) -> Attempting:
+    def calling(self) -> Attempting:  # type: ignore[override]  # - a context manager as well, without a generator inside
         """Guard a `with` block, which may contain `await`."""
         return Attempting(self, None, (), {})
 
@@ -88,7 +89,8 @@ class Calls(pybreaker.CircuitBreaker):
         Coroutine functions and generator functions work too: the breaker is asked
         when the coroutine is awaited or the generator first advanced.
         """
-        return self._wrap(func)(*args, **kwargs)
+        value: T = self._wrap(func)(*args, **kwargs)
+        return value
 
     async def acall(
         self, func: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
@@ -99,11 +101,11 @@ class Calls(pybreaker.CircuitBreaker):
 
     def call_async(
         self, func: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
-    ) -> Awaitable[T]:
-        """Await `func`; pybreaker's name for it, without its lock and without tornado."""
+    ) -> Any:
+        """Await `func`; pybreaker's name for it, without its lock or tornado."""
         return self.acall(func, *args, **kwargs)
 
-    def __call__(self, *call_args: Any, **call_kwargs: Any) -> Callable[..., Any]:
+    def __call__(self, *call_args: Any, **_: Any) -> Callable[..., Any]:
         """Decorate a function, with or without parentheses."""
         if not call_args:
             return self._decorate
@@ -175,9 +177,10 @@ def _awaiting(breaker: Calls, func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _stream(breaker: Calls, func: Callable[..., Any]) -> Callable[..., Any]:
-    def called(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def called(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with Attempting(breaker, func, args, kwargs):
-            return (yield from func(*args, **kwargs))
+            inner: Generator[Any, Any, Any] = func(*args, **kwargs)
+            return (yield from inner)
 
     return called
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -45,6 +46,10 @@ class StateView(pybreaker.CircuitBreakerStorage):
         """The nearest state that pybreaker knows."""
         return CLASSIC[self._machine.state]
 
+    @state.setter
+    def state(self, state: str) -> None:
+        """Do nothing: the machine has moved already."""
+
     @property
     def counter(self) -> int:
         """Infrastructure failures in a row."""
@@ -62,6 +67,10 @@ class StateView(pybreaker.CircuitBreakerStorage):
             return None
         return datetime.fromtimestamp(self._share.since, UTC)
 
+    @opened_at.setter
+    def opened_at(self, datetime: datetime) -> None:
+        """Do nothing: the machine knows."""
+
 
 class Classic(pybreaker.CircuitBreaker):
     """pybreaker's commands and properties, for a subclass that has a machine."""
@@ -75,23 +84,46 @@ class Classic(pybreaker.CircuitBreaker):
 
     @property
     def state(self) -> Any:
-        """pybreaker's state object; `status` tells all six states."""
+        """Pybreaker's state object; `status` tells all six states."""
         return self.classic_state(self.current_state)
+
+    @state.setter
+    def state(self, state_str: str) -> None:
+        """Go to one of the three states by its name."""
+        {"open": self.open, "closed": self.close, "half-open": self.half_open}[
+            state_str
+        ]()
 
     @property
     def fail_max(self) -> int:
         """Infrastructure failures in a row that open it: `policy.consecutive`."""
         return self._machine.policy.consecutive
 
+    @fail_max.setter
+    def fail_max(self, number: int) -> None:
+        self._set(consecutive=number)
+
     @property
     def reset_timeout(self) -> float:
         """Seconds of the first open period: `policy.open_for`."""
         return self._machine.policy.open_for
 
+    @reset_timeout.setter
+    def reset_timeout(self, timeout: float) -> None:
+        self._set(open_for=timeout)
+
     @property
     def success_threshold(self) -> int:
         """Good probes in a row that close it when `policy.close_by` is `streak`."""
         return self._machine.policy.streak
+
+    @success_threshold.setter
+    def success_threshold(self, threshold: int) -> None:
+        self._set(streak=threshold)
+
+    def _set(self, **thresholds: Any) -> None:
+        with self._lock:
+            self._machine.configure(replace(self._machine.policy, **thresholds))
 
     def open(self) -> bool:
         """Open it for a while, as `trip` does."""

@@ -1,4 +1,4 @@
-"""Telling others what happened: in order, after the lock, and never the caller's bug."""
+"""Telling others what happened: in order, outside the lock, at nobody's risk."""
 
 from __future__ import annotations
 

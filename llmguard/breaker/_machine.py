@@ -88,9 +88,7 @@ class Machine:
         self.run = self.probes_good = 0
         self.probe_test = probe_test(policy)
         self.detector = EDetector(p0=policy.p0, threshold=policy.threshold)
-        self.seen = SeenInputs(
-            size=policy.remember_inputs, seconds=policy.remember_for
-        )
+        self.seen = SeenInputs(size=policy.remember_inputs, seconds=policy.remember_for)
 
     # --- admission
 
@@ -195,9 +193,7 @@ class Machine:
 
     # --- the behaviour ledger
 
-    def observe(
-        self, fingerprint: bytes | str, *, failed: bool, now: float
-    ) -> bool:
+    def observe(self, fingerprint: bytes | str, *, failed: bool, now: float) -> bool:
         """Count a first attempt's verdict, once per input; True when it quarantined."""
         if not self._watching() or not self.seen.add(fingerprint, now):
             return False

@@ -44,8 +44,16 @@ class Share:
         until: Epoch seconds when an open breaker may admit probes, else None.
     """
 
-    __slots__ = ("_adopted", "_clock", "_key", "_machine", "_rev")
-    __slots__ += ("dirty", "since", "until")
+    __slots__ = (
+        "_adopted",
+        "_clock",
+        "_key",
+        "_machine",
+        "_rev",
+        "dirty",
+        "since",
+        "until",
+    )
 
     def __init__(self, key: str, machine: Machine, clock: Clock) -> None:
         self._key = key
@@ -93,13 +101,14 @@ class Share:
 
     def adopt(self, row: BreakerRow, now: float) -> None:
         """Take over what another process wrote, as far as it counts here."""
-        if row.rev == self._rev or row.state not in _STATES:
-            return  # nothing new, or a state that only a newer version knows
-        # A revision that went back means a store that was replaced: what a person or
-        # a quarantine decided before is then told to it again.
-        self.dirty |= row.rev < self._rev
+        state = _STATES.get(row.state)
+        if state is None or (row.rev == self._rev and self._holds(state)):
+            return  # what only a newer version knows, or nothing new
+        # A revision that did not grow means a store that was replaced: what a person
+        # or a quarantine decided before is then told to it again.
+        self.dirty |= row.rev <= self._rev
         self._rev = row.rev
-        machine, state = self._machine, _STATES[row.state]
+        machine = self._machine
         own = _rank(machine.state, machine.actor)
         if self.dirty and own and own >= _rank(state, row.actor):
             return
@@ -112,6 +121,11 @@ class Share:
         else:
             self._lift(row, now, only_from=frozenset(State) - AUTOMATIC)
             self._heed(row, state, now)
+
+    def _holds(self, state: State) -> bool:
+        """Tell whether a row of the known revision may well be this breaker's own."""
+        own = self._machine.state
+        return self.dirty or own in AUTOMATIC or own is state
 
     def _follow(
         self, row: BreakerRow, state: State, now: float, until: float = 0.0

@@ -16,8 +16,16 @@ class Window:
     its length and the whole.
     """
 
-    __slots__ = ("_buckets", "_ends", "_latest", "_newest", "_width")
-    __slots__ += ("calls", "failures", "slow")
+    __slots__ = (
+        "_buckets",
+        "_ends",
+        "_latest",
+        "_newest",
+        "_width",
+        "calls",
+        "failures",
+        "slow",
+    )
 
     def __init__(self, seconds: float) -> None:
         self._width = seconds / BUCKETS

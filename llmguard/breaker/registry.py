@@ -86,7 +86,7 @@ class BreakerRegistry:
         self._exchange_lock = threading.RLock()
         track(self)
 
-    # --- breakers
+    # --- the breakers
 
     def get(
         self, function: str, pin_id: str, *, policy: BreakerPolicy | None = None
@@ -144,8 +144,9 @@ class BreakerRegistry:
     def _evict(self) -> None:
         if len(self._breakers) <= self._capacity:
             return
+        newest = next(reversed(self._breakers))
         for key, breaker in self._breakers.items():
-            if breaker.status is State.CLOSED:
+            if breaker.status is State.CLOSED and key != newest:
                 del self._breakers[key]
                 return
 
@@ -201,11 +202,12 @@ class BreakerRegistry:
             breaker.adopt(row)
 
     def _exchange(self, store: BreakerStore) -> None:
-        # Own writes first, so that the revision remembered includes them: a store
-        # that was replaced by an empty one then never looks unchanged.
+        # Own writes first, so that the revision remembered includes them. A store that
+        # was replaced could still show the same revision by chance: what protects is
+        # compared every time.
         self._publish_all(store)
         rev = store.breakers_rev()
-        if rev == self._rev:
+        if rev == self._rev and not any(b.protected for b in self.all()):
             return
         rows = {row.key: row for row in store.list_breakers()}
         for breaker in self.all():

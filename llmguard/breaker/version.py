@@ -6,7 +6,7 @@ import functools
 import random
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import pybreaker
 
@@ -18,10 +18,10 @@ from ._calls import Calls
 from ._classic import CLASSIC, Classic, StateView
 from ._events import Delivery, Transition
 from ._forks import track
-from ._machine import BREAKER, Machine, Permit
+from ._machine import AUTOMATIC, BREAKER, Machine, Permit
 from ._share import Share
 from .policy import BreakerPolicy, State
-from .snapshot import BreakerOpenError, BreakerSnapshot, refusal, snapshot_of
+from .snapshot import BreakerSnapshot, refusal, snapshot_of
 
 __all__ = ["VersionBreaker", "breaker_key"]
 
@@ -242,7 +242,7 @@ class VersionBreaker(Classic, Calls):
 
     def announce(self, func: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         """Tell pybreaker listeners that a call begins."""
-        for listener in self.listeners:
+        for listener in self._heard():
             told = functools.partial(listener.before_call, self, func, *args, **kwargs)
             self._events.put(told)
         self._events.drain()
@@ -259,6 +259,9 @@ class VersionBreaker(Classic, Calls):
             self._save()
         if self._events.pending:
             self._events.drain()
+
+    def _heard(self) -> tuple[Any, ...]:
+        return cast("tuple[Any, ...]", self.listeners)  # pyright: ignore[reportUnknownMemberType]  # - the base leaves its type open
 
     def _save(self) -> None:
         if self.persist is not None:
@@ -281,12 +284,12 @@ class VersionBreaker(Classic, Calls):
             self._events.put(callback, transition)
         if self._listeners and CLASSIC[old] != CLASSIC[machine.state]:
             states = self.classic_state(CLASSIC[old]), self.state
-            for listener in self.listeners:
+            for listener in self._heard():
                 self._events.put(listener.state_change, self, *states)
 
     def _tell_outcome(self, kind: Kind, exc: BaseException | None) -> None:
         signal = POLICY[kind].infra
-        for listener in self.listeners:
+        for listener in self._heard():
             if signal is Signal.SUCCESS:
                 self._events.put(listener.success, self)
             elif signal is Signal.FAILURE:
@@ -299,6 +302,11 @@ class VersionBreaker(Classic, Calls):
     def unpublished(self) -> bool:
         """True while the store has not got the local state."""
         return self._share.dirty
+
+    @property
+    def protected(self) -> bool:
+        """True while a person or a quarantine holds it, and evidence cannot move it."""
+        return self._machine.state not in AUTOMATIC
 
     def row(self) -> tuple[BreakerRow, int]:
         """Return the row to write, and the generation it describes."""

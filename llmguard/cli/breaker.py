@@ -41,7 +41,7 @@ _store_option = click.option(
 
 
 def _open(url: str | None, *, create: bool) -> Store:
-    from ..store import open_store  # noqa: PLC0415 - `--help` must not open a database
+    from ..store import open_store
 
     try:
         return open_store(url, create=create)
@@ -56,7 +56,7 @@ def _complete_key(
     param: click.Parameter,  # noqa: ARG001 - click's signature
     incomplete: str,
 ) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem  # noqa: PLC0415 - only here
+    from click.shell_completion import CompletionItem
 
     try:
         rows = _open(ctx.params.get("url"), create=False).list_breakers()
@@ -131,7 +131,7 @@ def resume(**options: Any) -> None:
 def _command(
     verb: str, *, key: str, reason: str, new: bool, as_json: bool, url: str | None
 ) -> None:
-    from ..breaker import command, find_key  # noqa: PLC0415 - keeps `--help` quick
+    from ..breaker import command, find_key
 
     store = _open(url, create=new)
     try:
@@ -151,7 +151,8 @@ def _command(
 
 def _document(row: BreakerRow) -> dict[str, object]:
     function, _, pin = row.key.rpartition("|")
-    return asdict(row) | {
+    document: dict[str, object] = asdict(row)
+    return document | {
         "function": function,
         "pin": pin,
         "since": _iso(row.since),

@@ -100,7 +100,7 @@ def make(clock: ManualClock) -> Callable[..., VersionBreaker]:
     def make(**policy: object) -> VersionBreaker:
         return VersionBreaker(
             "f|p-1",
-            policy=BreakerPolicy(**policy),  # type: ignore[arg-type] - by name
+            policy=BreakerPolicy(**policy),  # type: ignore[arg-type]  # - by name
             clock=clock,
             rng=lambda: 0.5,
         )
@@ -114,6 +114,6 @@ def process(clock: ManualClock, store: MemoryStore) -> Callable[..., BreakerRegi
 
     def process(**options: object) -> BreakerRegistry:
         options = {"store": store, "clock": clock, "rng": lambda: 0.5} | options
-        return BreakerRegistry(**options)  # type: ignore[arg-type] - by name
+        return BreakerRegistry(**options)  # type: ignore[arg-type]  # - by name
 
     return process
