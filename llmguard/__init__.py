@@ -23,6 +23,7 @@ from .guard import (
     on_pin,
     pinned,
     static,
+    warm_up,
 )
 from .outcome import Attempt, Kind, Outcome, Violation
 from .pins import Pin
@@ -52,4 +53,5 @@ __all__ = [
     "on_pin",
     "pinned",
     "static",
+    "warm_up",
 ]

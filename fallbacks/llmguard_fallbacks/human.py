@@ -63,6 +63,7 @@ class HumanTier:
     clock: Clock
     terminal: bool = field(default=True, init=False)
     inline: bool = field(default=False, init=False)
+    durable: bool = field(default=True, init=False)
 
     def check(self, contract: Contract | None) -> None:
         """Raise `ConfigError` when the last resort breaks the contract."""

@@ -97,6 +97,10 @@ class OpenAIProvider:
         self._check()
         return self.clients.raw(timeout, is_async=True, on_reply=on_reply)
 
+    def warm(self) -> None:
+        """Import the SDK now, which takes longer than many deadlines allow."""
+        self._create(self.clients.sync)
+
     def close(self) -> None:
         """Close the connections of threads; those of event loops end with the loop."""
         self.clients.close()

@@ -10,6 +10,7 @@ from ._decorators import contract, fallback_chain, pinned
 from ._guard import Guard, guard_of, guarded_functions
 from ._retry import RetryPolicy
 from ._runtime import Runtime, current_runtime, use_runtime
+from ._warm import warm_up
 from .tiers import AsyncTier, Tier, TierContext, TierOptions
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "pinned",
     "static",
     "use_runtime",
+    "warm_up",
 ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FunctionTier", "OnPin", "StaticTier", "as_tier", "on_pin", "static"]
 
 _LOCAL_RESERVE: Final = 8.0
+_UNDECIDED: Final = frozenset({Kind.OK, Kind.SEMANTIC, Kind.ERROR, Kind.LOW_CONFIDENCE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ class StaticTier:
         if contract is None:
             return
         verdict = contract.judge_value(copy.deepcopy(self.value), {})
-        if verdict.kind in {Kind.OK, Kind.SEMANTIC}:
+        if verdict.kind in _UNDECIDED:
             # Checks that compare with the inputs cannot be judged before a call.
             return
         reasons = "; ".join(str(v) for v in verdict.violations) or verdict.detail

@@ -96,11 +96,13 @@ class Guard:
     def managed(self) -> bool:
         """True when this function belongs to a project with a lock or a store.
 
-        Only then is anything written: a script that guards one function with a pin
-        made in code leaves no files behind.
+        That is: a route of `models.lock`, a configured store, or a tier that keeps
+        tickets. Only then is anything written: a script that guards one function with
+        a pin made in code leaves no files behind.
         """
         routed = any(s.pins is not None and s.pins.route for s in self.steps)
-        return routed or config.where()["store"] != "default"
+        durable = any(getattr(tier, "durable", False) for tier in self.tiers)
+        return routed or durable or config.where()["store"] != "default"
 
     @property
     def pin_name(self) -> str:

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
 from llmguard.adapters import Message, Provider, Request
+from llmguard.errors import CallError
 
 __all__ = ["LoopbackProvider", "Mode"]
 
@@ -40,6 +41,7 @@ class LoopbackProvider:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._server.handle_error = _forget  # type: ignore[method-assign] # clients that hung up
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="llmguard-demo", daemon=True
         )
@@ -86,6 +88,10 @@ class LoopbackProvider:
         }
 
 
+def _forget(request: object, client_address: object) -> None:
+    """Print nothing when a client has gone: the demo makes them go."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     provider: LoopbackProvider
     protocol_version = "HTTP/1.1"
@@ -101,7 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif provider.mode == "errors":
             self._send(503, {"error": {"message": "overloaded", "type": "server"}})
         else:
-            self._send(200, provider.answer(body))
+            try:
+                self._send(200, provider.answer(body))
+            except CallError as error:
+                self._send(503, {"error": {"message": str(error), "type": "server"}})
 
     def _send(self, status: int, document: dict[str, Any]) -> None:
         payload = json.dumps(document).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from llmguard import Deferred, Outcome, Prompt, capture
+from llmguard import Deferred, Outcome, Prompt, capture, warm_up
 from llmguard.adapters import close_providers, provider_for
 from llmguard.breaker import Transition
 from llmguard.clock import SYSTEM_CLOCK, Clock
@@ -29,11 +30,13 @@ class Act:
     tickets: int
 
 
+_SEED: Final = 2026
+
 ACTS: Final = (
-    Act(title="all is well: the remote model answers", tickets=18),
-    Act(title="outage: the remote hangs, then errors; the local model", tickets=20),
-    Act(title="the local weights are gone too: rules, then a person", tickets=16),
-    Act(title="both are back: the breaker lets probes through, closes", tickets=14),
+    Act(title="all is well: the remote model answers", tickets=16),
+    Act(title="outage: the remote hangs, then errors; the local model", tickets=16),
+    Act(title="the local weights are gone too: rules, then a person", tickets=14),
+    Act(title="both are back: the breaker lets probes through, closes", tickets=22),
 )
 
 
@@ -101,6 +104,7 @@ class Story:
     ) -> None:
         self._weights = weights
         self._tickets = list(tickets)
+        random.Random(_SEED).shuffle(self._tickets)  # noqa: S311 - an order, no secret
         self._queue = queue
         self._clock = clock
         self._started = clock.monotonic()
@@ -121,12 +125,14 @@ class Story:
         ):
             copy = Path(folder, "local.gguf")
             self._plug_in(copy)
+            self._warm_up(remote)
             triage = build(
                 remote_pin(remote.base_url),
                 local_pin(copy, self._weights.sha256),
                 Prompt(self._weights.prompt),
                 queue=self._queue,
             )
+            warm_up(triage)
             try:
                 yield from self._acts(triage, remote, copy)
             finally:
@@ -151,12 +157,19 @@ class Story:
         if act == 1:
             remote.mode = "hangs"
         elif act == 2:  # noqa: PLR2004 - the third act
-            close_providers("llama.cpp")
+            provider_for(local_pin(copy, self._weights.sha256)).close()
             copy.unlink()
         elif act == 3:  # noqa: PLR2004 - the fourth act
-            remote.mode = "up"
             self._plug_in(copy)
+            self._warm_up(remote)
+            remote.mode = "up"
             self._wait_for_the_breaker()
+
+    def _warm_up(self, remote: LoopbackProvider) -> None:
+        """Load the model before traffic comes, as a provider would."""
+        hello = self._weights.prompt.format(ticket="hello")
+        message = {"role": "user", "content": hello}
+        remote.answer({"messages": [message], "max_tokens": 1})
 
     def _plug_in(self, copy: Path) -> None:
         shutil.copyfile(self._weights.path, copy)

@@ -25,6 +25,9 @@ from llmguard_fallbacks.rules import Rule, all_of, any_of, keyword, not_, regex
 __all__ = ["REMOTE_MODEL", "Triage", "build", "local_pin", "remote_pin"]
 
 REMOTE_MODEL = "triage-remote-2026-11-01"
+ORDER_ID = r"\b(?:[A-Z]{2,3}-)?(?:\d{4}-)?\d{5}\b"
+"""The local model may only name an order number that this finds in the ticket."""
+
 POLICY = BreakerPolicy(open_for=2.0)
 """A shorter first open period than the default 15 s, so that recovery can be seen."""
 
@@ -60,9 +63,10 @@ def keyword_rules() -> tuple[Rule, ...]:
     )
     topics = {
         "shipping": keyword("parcel", "package", "courier", "tracking", "delivery"),
-        "account": keyword("password", "log in", "login", "sign in"),
-        "billing": keyword("invoice", "receipt", "charged", "subscription"),
-        "bug": keyword("crash", "crashes", "error", "freezes", "app"),
+        "refund": keyword("refund", "money back", "return label", "send it back"),
+        "account": keyword("password", "log in", "login", "sign in", "profile"),
+        "billing": keyword("invoice", "receipt", "charged", "subscription", "price"),
+        "bug": keyword("crash*", "error", "freez*", "app", "button", "PDF", "screen"),
     }
     return tuple(
         Rule(topic, when=all_of(words, not_(delicate)), then=answer(topic))
@@ -89,7 +93,11 @@ def local_pin(weights: Path, sha256: str) -> Pin:
         provider="llama.cpp",
         model=str(weights),
         version_class="immutable",
-        options={"gguf_sha256": sha256, "prompt_format": "raw"},
+        options={
+            "gguf_sha256": sha256,
+            "prompt_format": "raw",
+            "ground": {"order_id": ORDER_ID},
+        },
     )
 
 
@@ -103,7 +111,7 @@ def build(
         rules(*keyword_rules(), name="rules"),
         human(queue),
         deadline=8.0,
-        timeout=0.4,
+        timeout=1.0,
     )
     @contract(Triage, checks=[order_id_appears])
     @pinned(remote, breaker=POLICY)
