@@ -6,7 +6,7 @@ import errno
 import socket
 import ssl
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from ..outcome import Kind
 from ._duck import class_names, get
@@ -129,7 +129,9 @@ def _kind_of_validation(exc: BaseException) -> Kind:
         return Kind.SCHEMA
     try:
         # Without inputs and contexts: they hold the model's text.
-        found = errors(include_input=False, include_context=False, include_url=False)
+        found: Any = errors(
+            include_input=False, include_context=False, include_url=False
+        )
         return Kind.BAD_JSON if found[0]["type"] == "json_invalid" else Kind.SCHEMA
     except Exception:  # noqa: BLE001 - some other library's `errors`
         return Kind.SCHEMA

@@ -31,10 +31,8 @@ def get_int(obj: object, name: str) -> int | None:
 
 def get_list(obj: object, name: str) -> list[Any]:
     """Return the field when it is a list or tuple, else an empty list."""
-    value = get(obj, name)
-    if isinstance(value, list):
-        return cast("list[Any]", value)
-    return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else []
+    value: list[Any] | tuple[Any, ...] | None = get(obj, name)
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def class_names(obj: object) -> frozenset[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import ConfigError
+from ._duck import get_list, get_text
 
 __all__ = ["PromptFile", "parse_prompt"]
 
@@ -51,7 +52,7 @@ def parse_prompt(text: str, *, toml: bool, path: Path) -> PromptFile:
             f"prompt file {str(path)!r}: {what}; use {', '.join(sorted(_KEYS))}"
         )
     user = _text(table, "user", path) if body is None else body
-    messages = _messages(table.get("messages", []), path)
+    messages = _messages(table, path) if "messages" in table else []
     return PromptFile(
         messages=[*messages, *([] if user is None else [("user", user)])],
         system=_text(table, "system", path),
@@ -81,16 +82,14 @@ def _text(table: dict[str, Any], key: str, path: Path) -> str | None:
     raise ConfigError(f"prompt file {str(path)!r}: `{key}` must be text, not {value!r}")
 
 
-def _messages(tables: Any, path: Path) -> list[tuple[str, str]]:
-    pairs = [
-        (table.get("role"), table.get("content"))
-        for table in (tables if isinstance(tables, list) else [{}])
-        if isinstance(table, dict)
-    ]
-    good = [(r, c) for r, c in pairs if isinstance(r, str) and isinstance(c, str)]
-    if len(good) != len(pairs):
-        raise ConfigError(
-            f"prompt file {str(path)!r}: each `[[messages]]` table needs `role` and "
-            f"`content` as text"
-        )
-    return good
+def _messages(front: dict[str, Any], path: Path) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for table in get_list(front, "messages") or [None]:
+        role, content = get_text(table, "role"), get_text(table, "content")
+        if role is None or content is None:
+            raise ConfigError(
+                f"prompt file {str(path)!r}: each `[[messages]]` table needs `role` "
+                f"and `content` as text"
+            )
+        found.append((role, content))
+    return found

@@ -106,7 +106,7 @@ def reply_of(
     text = record.get(output, record.get("text"))
     calls = tuple(_call(i, c) for i, c in enumerate(record.get("calls") or ()))
     finish = record.get("finish_reason") or ("tool_calls" if calls else "stop")
-    usage = record.get("usage") or {}
+    usage: Any = record.get("usage")
     return Reply(
         text=text if text is None or isinstance(text, str) else json.dumps(text),
         finish_reason=finish,

@@ -40,7 +40,7 @@ def content_text(content: Any) -> str | None:
     """Return a message's text, be it a string or a list of parts."""
     if isinstance(content, str):
         return content
-    return join_text(content) if isinstance(content, list | tuple) else None
+    return join_text(get_list({"parts": content}, "parts"))
 
 
 def read_tool_calls(message: object) -> tuple[ToolCall, ...]:

@@ -90,8 +90,8 @@ def as_messages(prompt: str | Iterable[MessageLike]) -> tuple[Message, ...]:
         return (Message(role="user", content=prompt),)
     if isinstance(prompt, Message | Mapping):
         raise ConfigError(
-            f"`complete` takes a string, a rendered `Prompt` or a list of messages, "
-            f"not one {type(prompt).__name__}; put it in a list: `[message]`"
+            "`complete` takes a string, a rendered `Prompt` or a list of messages, "
+            "not one message by itself; put it in a list: `[message]`"
         )
     messages = tuple(_as_message(item) for item in prompt)
     if not messages:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ _holders = 0
 
 
 @contextmanager
-def refuse() -> Iterator[None]:
+def refuse() -> Generator[None]:
     """Refuse remote calls of this process inside the `with` block; may be nested."""
     global _holders  # noqa: PLW0603 - one switch for the whole process, by design
     with _lock:

@@ -18,6 +18,7 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import ConfigError, TierFailedError, TierTimeoutError
 from ..outcome import Kind
 from ..reply import Reply
+from ._duck import get_text
 from ._records import key_of, read_records, reply_of
 from .messages import Chunk, Request
 
@@ -151,11 +152,11 @@ class ReplayProvider:
         return reply_of(record, served=self._served(), output=self._output)
 
     def _failure(self, error: object) -> TierFailedError:
-        data = error if isinstance(error, dict) else {"kind": error}
-        name = str(data.get("kind"))
+        name = get_text(error, "kind") or str(error)
+        detail = get_text(error, "detail") or name
         kind = Kind(name) if name in set(Kind) else Kind.TRANSPORT
         return TierFailedError(
-            f"recorded failure: {data.get('detail') or name}",
+            f"recorded failure: {detail}",
             kind=kind,
             pin=self.pin.id,
         )

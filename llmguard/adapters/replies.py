@@ -133,8 +133,8 @@ def _read_langchain(raw: object) -> Reply:
 
 def _read_http(raw: object, confidence: str) -> Reply:
     """Read a raw HTTP response: its JSON body, when it is an answer of some API."""
-    body: Any = json.loads(get(raw, "text"))
-    if not isinstance(body, dict) or not _api_of(body, frozenset()):
+    body: Mapping[str, Any] | None = json.loads(get(raw, "text"))
+    if not isinstance(body, Mapping) or not _api_of(body, frozenset()):
         return broken(raw)
     return read_reply(body, confidence=confidence)
 

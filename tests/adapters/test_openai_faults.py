@@ -89,17 +89,21 @@ def expected(name: str, mode: str) -> Kind:
     return Kind.OK if only_contract else kind
 
 
-def cases() -> list[tuple[str, str]]:
-    """Pair every fault with the APIs: below the body, both are the same exchange."""
-    quick = [fault for name, fault in FAULTS.items() if name not in SLOW]
-    below = {"connection", "status"}
-    chat = [(fault.name, "chat") for fault in quick]
-    both = [(fault.name, "responses") for fault in quick if fault.group not in below]
-    return chat + both
+def cases() -> list[tuple[str, str, str]]:
+    """Pair faults with APIs and modes: below the body, all are the same exchange."""
+    found: list[tuple[str, str, str]] = []
+    for name, fault in FAULTS.items():
+        below = fault.group in {"connection", "status"}
+        apis = ["chat"] if below else ["chat", "responses"]
+        modes = ["plain", "async stream"] if below else MODES
+        if fault.stream_only:
+            modes = ["stream", "async stream"]
+        if name not in SLOW:
+            found += [(name, api, mode) for api in apis for mode in modes]
+    return found
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("name", "api"), cases())
+@pytest.mark.parametrize(("name", "api", "mode"), cases())
 def test_fault_ends_in_its_kind(  # noqa: PLR0917 - three of them are parameters
     name: str,
     api: str,
