@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ._answers import Answer
 from ._events import Events, sse
 
@@ -19,7 +21,7 @@ def chat_body(answer: Answer) -> dict[str, object]:
     }
     if answer.tool:
         message["tool_calls"] = [_tool_call(answer.tool)]
-    choice = {
+    choice: dict[str, object] = {
         "index": 0,
         "message": message,
         "finish_reason": answer.finish,
@@ -40,7 +42,7 @@ def chat_events(answer: Answer, *, usage: bool = False) -> Events:
         usage: Send a last chunk with token counts, as `include_usage` asks for.
     """
     deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": piece} for piece in answer.pieces]
+    deltas.extend({"content": piece} for piece in answer.pieces)
     if answer.refusal:
         deltas.append({"refusal": answer.refusal})
     if answer.tool:
@@ -80,7 +82,7 @@ def _usage_chunk(answer: Answer) -> dict[str, object]:
     return {**head, "choices": [], "usage": _usage(answer)}
 
 
-def _choices(answer: Answer, choice: dict[str, object]) -> list[object] | None:
+def _choices(answer: Answer, choice: Mapping[str, object]) -> list[object] | None:
     if answer.choices == "null":
         return None
     return [choice] if answer.choices == "one" else []

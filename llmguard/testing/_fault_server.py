@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import ConfigError
+from ..pins import Pin
 from ._answers import ANSWER_FAULTS, Answer, as_text
 from ._door import Door, reserve_port
-from ._faults import FAULTS, fault_named
+from ._faults import fault_named
+from ._requests import GoodAnswer, ServedRequest, get_key, route_of
 from ._serve import Exchange, error_json, serve
 from ._wire import Head, Wire, read_request
 
 __all__ = ["FaultServer", "GoodAnswer", "ServedRequest"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedRequest:
-    """One request the server has read.
-
-    Attributes:
-        method: HTTP method.
-        path: Path as sent, `/fault/...` prefix included.
-        headers: Header names are lower-cased.
-        json: The parsed body; None when there was none.
-        fault: What it was served; empty for unknown paths.
-        at: Seconds on the server's monotonic clock.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    json: object
-    fault: str
-    at: float
-
-
-GoodAnswer: TypeAlias = (
-    str | Mapping[str, object] | Sequence[object] | Callable[[ServedRequest], object]
-)
-"""Text, data that is sent as JSON text, or a function of the request giving either."""
-
-_APIS: Mapping[tuple[str, str], str] = {
-    ("POST", "/v1/chat/completions"): "chat",
-    ("POST", "/v1/responses"): "responses",
-    ("GET", "/v1/models"): "models",
-}
 _NO_HTTP = frozenset({"dns", "tls", "tls_mute"})
 _NEEDS_URL = (
     "`{0}` happens before any request reaches a server, so it cannot be part of {1}; "
@@ -193,6 +163,22 @@ class FaultServer:
             return f"http://127.0.0.1:{self._dead.getsockname()[1]}/v1"
         return f"http://127.0.0.1:{self.port}/fault/{name}/v1"
 
+    def pin(
+        self, route: str = "fault", *, fault: str | None = None, **changes: Any
+    ) -> Pin:
+        """Return a pin that calls this server through the "openai" provider.
+
+        Args:
+            route: Name of the pin.
+            fault: The fault its calls always meet; None leaves that to `self.fault`.
+            **changes: Other fields of `Pin`, such as `model` or `options`.
+        """
+        fields: dict[str, Any] = {"model": "m-1", "version_class": "immutable"}
+        endpoint = self.base_url if fault is None else self.url(fault)
+        return Pin(
+            route=route, provider="openai", endpoint=endpoint, **{**fields, **changes}
+        )
+
     # What it does
 
     @property
@@ -269,7 +255,7 @@ class FaultServer:
             self._connections += 1
 
     def _reply(self, wire: Wire, head: Head) -> None:
-        pinned, api = _route(head)
+        pinned, api = route_of(head)
         request, number = self._record(head, pinned, known=bool(api))
         if not api:
             message = f"nothing is served at {head.method} {head.path!r}"
@@ -311,7 +297,7 @@ class FaultServer:
             return None
         answer = Answer(
             id=f"fault-{number}",
-            model=self.served_model or str(_get(request.json, "model", "unknown")),
+            model=self.served_model or str(get_key(request.json, "model", "unknown")),
             text=text,
             fingerprint=self.fingerprint,
             created=int(self._clock.time()),
@@ -321,13 +307,13 @@ class FaultServer:
     def _exchange(
         self, wire: Wire, request: ServedRequest, api: str, answer: Answer
     ) -> Exchange:
-        options = _get(request.json, "stream_options", None)
+        options = get_key(request.json, "stream_options", None)
         return Exchange(
             wire=wire,
             answer=answer,
             api=api,
-            stream=_get(request.json, "stream", False) is True,
-            usage=_get(options, "include_usage", False) is True,
+            stream=get_key(request.json, "stream", False) is True,
+            usage=get_key(options, "include_usage", False) is True,
             delay=self.delay,
             retry_after=self.retry_after,
         )
@@ -341,22 +327,6 @@ def _script(fault: str | Sequence[str]) -> list[str]:
         if fault_named(name).own_url and len(names) > 1:
             raise ConfigError(_NEEDS_URL.format(name, "a list"))
     return names
-
-
-def _route(head: Head) -> tuple[str, str]:
-    """Return the fault in the path, if any, and the API; empty when there is none."""
-    path, pinned = head.path.partition("?")[0], ""
-    if path.startswith("/fault/"):
-        pinned, _, rest = path.removeprefix("/fault/").partition("/")
-        path = f"/{rest}"
-        if pinned not in FAULTS:
-            return "", ""
-    api = _APIS.get((head.method, path), "")
-    return pinned, api
-
-
-def _get(data: object, key: str, default: object) -> object:
-    return data.get(key, default) if isinstance(data, dict) else default
 
 
 def _unchanged(answer: Answer) -> Answer:

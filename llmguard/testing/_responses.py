@@ -122,10 +122,10 @@ def _part_events(answer: Answer, part: object) -> Iterator[dict[str, object]]:
         name, key, pieces = "refusal", "refusal", [answer.refusal]
     else:
         name, key, pieces = "output_text", "text", answer.pieces
-    blank = {"type": name, key: "", "annotations": []}
+    blank: dict[str, object] = {"type": name, key: "", "annotations": []}
     yield {"type": "response.content_part.added", **at, "part": blank}
     for piece in pieces:
         yield {"type": f"response.{name}.delta", **at, "delta": piece, "logprobs": []}
-    whole = {key: "".join(pieces), "logprobs": []}
+    whole: dict[str, object] = {key: "".join(pieces), "logprobs": []}
     yield {"type": f"response.{name}.done", **at, **whole}
     yield {"type": "response.content_part.done", **at, "part": part}

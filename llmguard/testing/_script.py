@@ -139,8 +139,8 @@ class Script:
     """
 
     def __init__(self, entries: object) -> None:
-        listed = cast("list[object]", entries) if isinstance(entries, list) else None
-        self._entries = [entries] if listed is None else list(listed)
+        listed = isinstance(entries, list)
+        self._entries = list(cast("list[object]", entries)) if listed else [entries]
         if not self._entries:
             raise ConfigError("the script is empty; give at least one reply")
         self._lock = threading.Lock()
@@ -171,10 +171,10 @@ def _turn(entry: object, call: object) -> Turn:
     if isinstance(entry, Slow):
         inner = _turn(entry.answer, call)
         return Turn(answer=inner.answer, delay=entry.seconds + inner.delay)
-    if callable(entry) and not isinstance(entry, type):
+    if isinstance(entry, type):
+        return Turn(answer=cast("type[object]", entry)())  # `raise TimeoutError` style
+    if callable(entry):
         return _turn(cast("Callable[[Any], object]", entry)(call), call)
-    if isinstance(entry, type) and issubclass(entry, BaseException):
-        return Turn(answer=entry())
     return Turn(answer=entry)
 
 
