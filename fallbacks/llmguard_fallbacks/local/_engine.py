@@ -14,13 +14,13 @@ from llmguard.outcome import Kind
 from ._confidence import field_confidence, overall
 from ._decode import Constraint, Draw, GrammarFailedError, HaltedError, draw
 from ._grammar import Grammar
-from ._imports import load
 from ._job import Delta, FailedError, Failure, Job, Result
 from ._llama import LlamaContext, LlamaOptions
 from ._prepared import Climb, Prepared
 from ._prompt import ChatPrompt
 from ._sampling import Sampler, Sampling
 from ._schema_types import SchemaRefusedError, canonical
+from ._tokenizer import grammar_tokenizer
 
 __all__ = ["LlamaCppEngine"]
 
@@ -174,7 +174,7 @@ class LlamaCppEngine:
         if grammar is None:
             return None
         if self._tokenizer is None:
-            self._tokenizer = _tokenizer(self._context)
+            self._tokenizer = grammar_tokenizer(self._context)
         return Constraint(self._tokenizer, grammar.text)
 
     def _result(
@@ -200,12 +200,6 @@ class LlamaCppEngine:
             confidence=overall(fields, decided),
             field_confidence=fields,
         )
-
-
-def _tokenizer(context: LlamaContext) -> Any:
-    ends = [t for t in range(context.n_vocab) if context.ends(t)]
-    build = load("llguidance.llamacpp").lltokenizer_from_vocab
-    return build(context.vocab, eos_token=ends or None)
 
 
 def _decoded(parts: Iterator[bytes]) -> Iterator[str]:

@@ -185,8 +185,13 @@ class LlamaContext:
         )
 
     def is_control(self, token: int) -> bool:
-        """Tell whether a token is a control token."""
-        return bool(self._api.llama_vocab_is_control(self.vocab, token))
+        """Tell whether a token is a control token, by its kind or by its look."""
+        attributes = int(self._api.llama_vocab_get_attr(self.vocab, token))
+        if attributes & self._api.LLAMA_TOKEN_ATTR_CONTROL:
+            return True
+        text = self.text_of(token)
+        marked = text.startswith("<") and text.endswith(">") and len(text) > 2  # noqa: PLR2004 - `<>` is text
+        return marked and bool(attributes & self._api.LLAMA_TOKEN_ATTR_USER_DEFINED)
 
     def ends(self, token: int) -> bool:
         """Tell whether a token ends the generation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -35,12 +35,29 @@ class Weights:
     sha256: str | None
 
 
-def find_weights(model: str, pinned: str | None) -> Weights:
+Manifest = Mapping[str, Mapping[str, Any]]
+
+
+def installed() -> Manifest:
+    """Return the models that installed packages ship, by name."""
+    known: dict[str, Mapping[str, Any]] = {}
+    for point in entry_points(group=GROUP):
+        known.update(point.load()())
+    return known
+
+
+def find_weights(
+    model: str,
+    pinned: str | None,
+    *,
+    shipped: Callable[[], Manifest] = installed,
+) -> Weights:
     """Return the file that a pin's `model` names.
 
     Args:
         model: A path, or `embedded:NAME` for a model that an installed package ships.
         pinned: The pin's `gguf_sha256`, with or without `sha256:`.
+        shipped: Returns the models that packages ship.
 
     Raises:
         ConfigError: No such model or file, or two digests that disagree.
@@ -54,27 +71,23 @@ def find_weights(model: str, pinned: str | None) -> Weights:
                 "or name a model that a package ships: `embedded:NAME`"
             )
         return Weights(path=path, sha256=digest)
-    entry = _manifest_entry(model.removeprefix(_PREFIX))
-    shipped = str(entry["sha256"]).removeprefix("sha256:").lower()
-    if digest not in (None, shipped):
-        raise ConfigError(
-            f"{model!r} is shipped with sha256 {shipped!r}, but the pin says "
-            f"{digest!r}; pin the version you mean with `llmguard pin add`"
-        )
-    return Weights(path=Path(entry["file"]), sha256=shipped)
+    return _embedded(model.removeprefix(_PREFIX), digest, shipped())
 
 
-def _manifest_entry(name: str) -> Mapping[str, Any]:
-    known: dict[str, Mapping[str, Any]] = {}
-    for point in entry_points(group=GROUP):
-        known.update(point.load()())
+def _embedded(name: str, digest: str | None, known: Manifest) -> Weights:
     if name not in known:
         listed = ", ".join(sorted(known)) or "none"
         raise ConfigError(
             f"there is no embedded model {name!r}; installed: {listed}; "
             "install the package that ships it: `pip install llmguard-models`"
         )
-    return known[name]
+    shipped = str(known[name]["sha256"]).removeprefix("sha256:").lower()
+    if digest not in (None, shipped):
+        raise ConfigError(
+            f"'embedded:{name}' is shipped with sha256 {shipped!r}, but the pin says "
+            f"{digest!r}; pin the version you mean with `llmguard pin add`"
+        )
+    return Weights(path=Path(known[name]["file"]), sha256=shipped)
 
 
 def sha256_of(path: Path) -> str:
