@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
+import sys
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import aclosing
@@ -21,12 +21,13 @@ __all__ = ["Attempting", "Calls"]
 
 T = TypeVar("T")
 
-_NOT_THE_MODEL = (
-    asyncio.CancelledError,
-    GeneratorExit,
-    KeyboardInterrupt,
-    SystemExit,
-)
+_NOT_THE_MODEL = (GeneratorExit, KeyboardInterrupt, SystemExit)
+
+
+def _cancelled(exc: BaseException) -> bool:
+    # A program that never imported asyncio cannot have been cancelled by it.
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(exc, asyncio.CancelledError)
 
 
 class Calls(pybreaker.CircuitBreaker):
@@ -62,7 +63,7 @@ class Calls(pybreaker.CircuitBreaker):
         about the rest. Without one, as in pybreaker, any exception is a failure of
         the system behind the breaker.
         """
-        if isinstance(exc, _NOT_THE_MODEL):
+        if isinstance(exc, _NOT_THE_MODEL) or _cancelled(exc):
             return Kind.CANCELLED
         if not self.is_system_error(exc):
             return Kind.ERROR

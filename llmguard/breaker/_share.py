@@ -12,12 +12,14 @@ them only what it had opened on their word.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..clock import Clock
-from ..store.protocol import BreakerRow
 from ._machine import AUTOMATIC, BREAKER, Machine
 from .policy import State
+
+if TYPE_CHECKING:
+    from ..store.protocol import BreakerRow
 
 __all__ = ["Share"]
 
@@ -78,6 +80,9 @@ class Share:
 
     def row(self) -> BreakerRow:
         """Return the row to write."""
+        # Here, because the store's package loads a database driver.
+        from ..store.protocol import BreakerRow
+
         machine = self._machine
         return BreakerRow(
             key=self._key,

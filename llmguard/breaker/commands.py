@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import ConfigError, StoreError
-from ..store.protocol import BreakerRow, BreakerStore
 from ._machine import BREAKER
 from .policy import State
+
+if TYPE_CHECKING:
+    from ..store.protocol import BreakerRow, BreakerStore
 
 __all__ = ["COMMANDS", "command", "find_key"]
 
@@ -49,6 +51,9 @@ def command(
         ConfigError: `verb` is unknown, or `actor` is not a person.
         StoreError: Other writers kept getting in between.
     """
+    # Here, because the store's package loads a database driver.
+    from ..store.protocol import BreakerRow
+
     if verb not in COMMANDS:
         raise ConfigError(f"`verb` is {verb!r}; use one of {', '.join(COMMANDS)}")
     if actor in ("", BREAKER):

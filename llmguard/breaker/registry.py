@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..outcome import Kind
-from ..store.protocol import BreakerStore
 from ._events import Transition
 from ._forks import track
 from ._poller import Poller
@@ -19,6 +18,8 @@ from .version import VersionBreaker, breaker_key
 
 if TYPE_CHECKING:
     import pybreaker
+
+    from ..store.protocol import BreakerStore
 
 __all__ = ["BreakerRegistry"]
 

@@ -6,14 +6,13 @@ import functools
 import random
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pybreaker
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import TierFailedError
 from ..outcome import POLICY, Kind, Signal
-from ..store.protocol import BreakerRow
 from ._calls import Calls
 from ._classic import CLASSIC, Classic, StateView
 from ._events import Delivery, Transition
@@ -22,6 +21,9 @@ from ._machine import AUTOMATIC, BREAKER, Machine, Permit
 from ._share import Share
 from .policy import BreakerPolicy, State
 from .snapshot import BreakerSnapshot, refusal, snapshot_of
+
+if TYPE_CHECKING:
+    from ..store.protocol import BreakerRow
 
 __all__ = ["VersionBreaker", "breaker_key"]
 
