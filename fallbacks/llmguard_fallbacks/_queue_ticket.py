@@ -225,8 +225,11 @@ class Ticket:
         if callable(step):
             return await asyncio.to_thread(step)
         if self._clock is SYSTEM_CLOCK:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), step)
+            timer = asyncio.get_running_loop().call_later(step, woken.set)
+            try:
+                await woken.wait()
+            finally:
+                timer.cancel()
             woken.clear()
         else:
             await self._clock.asleep(step)

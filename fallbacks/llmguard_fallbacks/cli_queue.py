@@ -23,6 +23,7 @@ from ._queue_store import folder_of, opened, replayed
 __all__ = ["queue"]
 
 _SHORTEST = 4  # characters of an id that are taken for the whole
+_STATES = [str(state) for state in TicketState]
 Command = Callable[..., Any]
 
 
@@ -71,7 +72,7 @@ _id = click.argument("ticket_id", metavar="ID")
 
 @queue.command("list")
 @_options(_queue, _json)
-@click.option("--state", "states", multiple=True, type=click.Choice(list(TicketState)))
+@click.option("--state", "states", multiple=True, type=click.Choice(_STATES))
 @click.option("--all", "every", is_flag=True, help="Closed tickets too.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
 @click.pass_obj

@@ -119,13 +119,17 @@ class Database:
 
         return stop
 
-    def close(self) -> None:
-        """Write what is queued and close the file; using it again is an error."""
+    def close(self, *, timeout: float = LOCK_TIMEOUT) -> None:
+        """Write what is queued and close the file; using it again is an error.
+
+        Args:
+            timeout: Seconds to wait for a lock that another process holds.
+        """
         with self._lock:
             self.closed = True
             session, self._session = self._session, None
         if session is not None:
-            session.close()
+            session.close(timeout)
 
     def forget(self) -> None:
         """Drop the parent's connections in a forked child, without closing them."""

@@ -18,40 +18,47 @@ LOW_SPACE = 64 * 2**20
 """Bytes: below it a burst of tickets and the log's next growth may not fit."""
 
 
-def health(database: Database, *, url: str, thorough: bool) -> StoreHealth:
+def health(
+    database: Database, *, url: str, thorough: bool, low_space: int = LOW_SPACE
+) -> StoreHealth:
     """Look at a store, its disk and its spill folder.
 
     Args:
         database: The durable file.
         url: The store's URL, for the record.
         thorough: Also read every page (`PRAGMA quick_check`): seconds per gigabyte.
+        low_space: Bytes below which the disk counts as nearly full.
     """
     path = database.path
     newest = database.read(
         "SELECT name FROM schema_migrations ORDER BY number DESC LIMIT 1"
     )
-    free = shutil.disk_usage(path.parent).free
+    left = shutil.disk_usage(path.parent).free
     spilled = _count(spill_folder(path))
     return StoreHealth(
         url=url,
         engine=f"SQLite {sqlite3.sqlite_version}",
         schema=str(newest[0][0]),
         size=_size(path) + _size(path.with_name(path.name + "-wal")),
-        free=free,
+        free=left,
         spilled=spilled,
-        problems=tuple(_problems(database, free, spilled, thorough=thorough)),
+        problems=(
+            *_shortage(path.parent, left, low_space),
+            *_problems(database, spilled, thorough=thorough),
+        ),
     )
 
 
-def _problems(
-    database: Database, free: int, spilled: int, *, thorough: bool
-) -> Iterator[str]:
-    path = database.path
-    if free < LOW_SPACE:
+def _shortage(folder: Path, left: int, low_space: int) -> Iterator[str]:
+    if left < low_space:
         yield (
-            f"only {free // 2**20} MiB are free at {str(path.parent)!r}: free some "
-            "space, or no ticket can be accepted soon"
+            f"only {left // 2**20} MiB are free at {str(folder)!r}: free some space, "
+            "or soon no ticket can be accepted"
         )
+
+
+def _problems(database: Database, spilled: int, *, thorough: bool) -> Iterator[str]:
+    path = database.path
     if spilled:
         yield (
             f"{spilled} tickets wait in {str(spill_folder(path))!r} since the store "

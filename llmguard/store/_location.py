@@ -114,7 +114,7 @@ def refuse_network(path: Path, mounts: Iterable[str] | None = None) -> None:
 def _mountinfo() -> Iterable[str]:
     try:
         return Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
+    except OSError:  # pragma: no cover - a system without /proc
         return ()
 
 

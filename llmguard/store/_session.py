@@ -18,8 +18,6 @@ from .problems import StoreBusyError
 
 __all__ = ["Session"]
 
-_CLOSE_TIMEOUT = 5.0
-
 
 class _Reader:
     """A thread's own connection; closed with the thread."""
@@ -73,15 +71,15 @@ class Session:
             self._readers.add(found)
         return found.connection
 
-    def close(self) -> None:
+    def close(self, timeout: float) -> None:
         """Write what is queued and close, unless a frozen process holds the lock."""
-        if not self.writer.close():
+        if not self.writer.close(timeout):
             return
         for reader in list(self._readers):
             reader.connection.close()
         # Closing the last connection checkpoints, so it happens under the lock.
         with contextlib.suppress(StoreBusyError):
-            self._lock.acquire(_CLOSE_TIMEOUT)
+            self._lock.acquire(timeout)
             self._connection.close()
         self._lock.close()
 

@@ -17,6 +17,8 @@ __all__ = [
     "make_file",
     "open_reader",
     "open_writer",
+    "refuse_old_sqlite",
+    "set_up",
 ]
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
@@ -46,14 +48,10 @@ def open_writer(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
             system cannot do write-ahead logging.
         sqlite3.Error: The file is damaged or cannot be written.
     """
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise StoreError(
-            f"SQLite {sqlite3.sqlite_version!r} is too old for the store, which needs "
-            "3.35: use a Python that brings a newer one (python.org, uv, conda)"
-        )
+    refuse_old_sqlite(sqlite3.sqlite_version_info)
     connection = _connect(str(path))
     try:
-        _set_up(connection, path, synchronous)
+        set_up(connection, path, synchronous)
     except BaseException:
         connection.close()
         raise
@@ -79,9 +77,19 @@ def _connect(name: str) -> sqlite3.Connection:
     return connection
 
 
-def _set_up(
+def refuse_old_sqlite(version: tuple[int, ...]) -> None:
+    """Raise `StoreError` for a SQLite that lacks what the store's SQL needs."""
+    if version < _OLDEST_SQLITE:
+        raise StoreError(
+            f"SQLite {'.'.join(map(str, version))!r} is too old for the store, which "
+            "needs 3.35: use a Python that brings a newer one (python.org, uv, conda)"
+        )
+
+
+def set_up(
     connection: sqlite3.Connection, path: Path, synchronous: Synchronous
 ) -> None:
+    """Prepare a connection that writes; refuse what cannot be a store."""
     owner = _number(connection, "PRAGMA application_id")
     tables = _number(connection, "SELECT count(*) FROM sqlite_master")
     if owner != _APPLICATION_ID and tables:

@@ -16,7 +16,6 @@ from ._filelock import FileLock
 __all__ = ["Writer"]
 
 _MAX_BATCH = 256
-_JOIN = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +68,10 @@ class Writer:
         self._queue.put(item)
         return item.future
 
-    def close(self) -> bool:
+    def close(self, timeout: float) -> bool:
         """Write what is queued and stop; False when the lock was not free in time."""
         self._queue.put(None)
-        self._thread.join(_JOIN)
+        self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -106,11 +105,8 @@ class Writer:
         try:
             self._ready()
             self._connection.execute("BEGIN IMMEDIATE")
-        except StoreError as error:
-            _fail(live, error)
-            return
-        except sqlite3.Error as error:
-            _fail(live, self._translate(error))
+        except (StoreError, sqlite3.Error) as error:
+            _fail(live, self._told(error))
             return
         try:
             results = [self._perform(item) for item in live]
@@ -118,7 +114,7 @@ class Writer:
         except sqlite3.Error as error:
             self._undo()
             if len(live) == 1:
-                _fail(live, self._translate(error))
+                _fail(live, self._told(error))
             for item in live if len(live) > 1 else ():
                 self._settle([item])
             return
@@ -128,6 +124,9 @@ class Writer:
                 item.future.set_result(value)
             else:
                 item.future.set_exception(problem)
+
+    def _told(self, error: StoreError | sqlite3.Error) -> StoreError:
+        return error if isinstance(error, StoreError) else self._translate(error)
 
     def _perform(self, item: _Item) -> tuple[object, Exception | None]:
         self._connection.execute("SAVEPOINT job")
