@@ -18,7 +18,7 @@ nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "typing", "build", "examples", "tests"]
+nox.options.sessions = ["lint", "typing", "build", "tests"]
 
 ROOT = Path(__file__).parent
 WHEELHOUSE = ROOT / "wheelhouse"
