@@ -225,3 +225,15 @@ def test_it_works_as_an_async_context_manager() -> None:
             return await asyncio.to_thread(status, server)
 
     assert asyncio.run(main()) == 200
+
+
+def test_its_pins_call_it() -> None:
+    """Through the real provider, with the fault asked for."""
+    with FaultServer() as server:
+        pin = server.pin("triage", model="m-7")
+        assert (pin.route, pin.model, pin.endpoint) == (
+            "triage",
+            "m-7",
+            server.base_url,
+        )
+        assert server.pin(fault="500").endpoint == server.url("500")
