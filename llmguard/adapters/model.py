@@ -245,8 +245,9 @@ class Model:
             return
         raise ConfigError(
             f"pin {self._pin.route!r} was qualified with prompt {pinned[:19]!r}, but "
-            f"this prompt is {digest[:12]!r}; restore the prompt, or refresh the pin: "
-            f"`llmguard pin add {self._pin.route} --prompt-digest {digest}`"
+            f"this prompt is {digest[:12]!r}; restore the prompt, or set "
+            f"`prompt_digest = {digest!r}` in `models.lock` and run "
+            f"`llmguard pin refresh`"
         )
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import openai
 import pydantic
 import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,8 +128,6 @@ LOCAL: list[tuple[BaseException, Kind]] = [
     (httpx.ConnectError("refused"), Kind.TRANSPORT),
     (httpx.RemoteProtocolError("cut"), Kind.TRANSPORT),
     (httpx.TooManyRedirects("loop"), Kind.TRANSPORT),
-    (requests.exceptions.ReadTimeout("slow"), Kind.TIMEOUT),
-    (requests.exceptions.ConnectionError("refused"), Kind.TRANSPORT),
     (TimeoutError(), Kind.TIMEOUT),
     (asyncio.CancelledError(), Kind.CANCELLED),
     (KeyboardInterrupt(), Kind.CANCELLED),
@@ -145,6 +142,15 @@ LOCAL: list[tuple[BaseException, Kind]] = [
     (AttributeError("mine"), Kind.ERROR),
     (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), Kind.ERROR),
 ]
+
+
+def test_requests_exceptions() -> None:
+    """`requests` has its own tree, with `OSError` at its root."""
+    requests = pytest.importorskip("requests", reason="needs `requests` installed")
+    assert [Kind.TIMEOUT, Kind.TRANSPORT] == [
+        classify(requests.exceptions.ReadTimeout("slow")).kind,
+        classify(requests.exceptions.ConnectionError("refused")).kind,
+    ]
 
 
 @pytest.mark.parametrize(("exc", "kind"), LOCAL, ids=lambda v: type(v).__name__)

@@ -197,7 +197,7 @@ def test_prompt_digest_travels_and_is_checked(
     assert prompt.digest == model.complete(prompt.format(ticket="x")).prompt_digest
     with pytest.raises(ConfigError, match="qualified with prompt") as caught:
         model.complete(Prompt("Sort: {ticket}").format(ticket="x"))
-    assert "llmguard pin add triage" in str(caught.value)
+    assert "llmguard pin refresh" in str(caught.value)
     assert 1 == server.count()
 
 

@@ -83,8 +83,6 @@ def outcome(runner: asyncio.Runner, model: Model, mode: str) -> Kind:
 def expected(name: str, mode: str) -> Kind:
     """Return the declared outcome, less what only a contract can find."""
     kind = FAULTS[name].expected(stream=mode.endswith("stream"))
-    if name in {"no_choices", "null_choices"}:
-        return Kind.TRANSPORT
     only_contract = kind in JUDGED_BY_CONTRACT or name == "refusal_text"
     return Kind.OK if only_contract else kind
 
