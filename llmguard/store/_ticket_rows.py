@@ -20,6 +20,7 @@ BODY: Final = (
     "function", "call_id", "contract", "schema_digest", "schema", "pin", "title",
     "instructions", "inputs", "reasons", "outputs", "labels",
 )  # fmt: skip
+_ENCODER: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _JSON: Final = frozenset({"schema", "inputs", "reasons", "outputs", "labels"})
 
 SELECT: Final = (
@@ -31,7 +32,7 @@ SELECT: Final = (
 
 def encode(value: object) -> str:
     """Return compact JSON; escapes keep even lone surrogates storable."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def decode(text: str) -> Any:
