@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,8 @@ def test_the_fixtures_work_in_a_users_suite(tmp_path: Path) -> None:
             *("-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", "."),
         ],
         cwd=tmp_path,
+        # Whether or not this environment's own plugins include it already.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
