@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from . import local
     from ._queue_ticket import Ticket, get_ticket
     from .human import human
-    from .rules import rules
+    from .rules import rules  # pyright: ignore[reportGeneralTypeIssues] - shares its name with its module
 
 __all__ = ["Ticket", "get_ticket", "human", "local", "rules"]
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from llmguard_fallbacks import get_ticket, human
 
 from llmguard.contract import Contract
 from llmguard.errors import ConfigError, Deferred, StoreError, TierFailedError
@@ -21,6 +20,7 @@ from llmguard.store import (
     TicketState,
 )
 from llmguard.testing import VirtualClock, no_leaks
+from llmguard_fallbacks import get_ticket, human
 
 Call = Callable[..., TierContext]
 ANSWER = {"category": "billing", "order_id": None}

@@ -13,8 +13,9 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llmguard_fallbacks._queue_json import jsonable, stable_text
 from pydantic import BaseModel, SecretStr
+
+from llmguard_fallbacks._queue_json import jsonable, stable_text
 
 
 class Colour(enum.Enum):

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from llmguard_fallbacks import human
-from llmguard_fallbacks.cli_queue import queue
 
 from llmguard.errors import Deferred
 from llmguard.guard.tiers import TierContext
-from llmguard.store import SqliteStore, TicketState
+from llmguard.store import SqliteStore
+from llmguard_fallbacks import human
+from llmguard_fallbacks.cli_queue import queue
 
 Run = Callable[..., Result]
 
@@ -234,9 +234,8 @@ def test_stats(run: Run, ask: Ask) -> None:
 
 def test_spilled_tickets_appear(run: Run, store: SqliteStore, ask: Ask) -> None:
     """Looking at the queue brings in what was kept while the store was down."""
-    from llmguard_fallbacks._queue_spill import spill, spilled
-
     from llmguard.store import NewTicket, spill_folder
+    from llmguard_fallbacks._queue_spill import spill, spilled
 
     new = NewTicket(id="t9", queue="q", key="k", fingerprint="f", inputs={})
     folder = spill_folder(store.path)
@@ -258,4 +257,3 @@ def test_every_command_helps() -> None:
     for name in queue.commands:
         done = CliRunner().invoke(queue, [name, "--help"])
         assert (done.exit_code, "Options:" in done.output) == (0, True)
-    assert set(TicketState)

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from llmguard_fallbacks import Ticket, get_ticket
-from llmguard_fallbacks._queue_ticket import TicketClosedError
 
 from llmguard.contract import Contract
 from llmguard.errors import ContractError
@@ -22,6 +20,8 @@ from llmguard.store import (
     TicketUnknownError,
 )
 from llmguard.testing import VirtualClock
+from llmguard_fallbacks import Ticket, get_ticket
+from llmguard_fallbacks._queue_ticket import TicketClosedError
 
 ANSWER = {"category": "billing", "order_id": None}
 

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llmguard_fallbacks._queue_fields import (
     assemble,
     describe,
