@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -19,7 +20,7 @@ from ._llama import LlamaContext, LlamaOptions
 from ._prepared import Climb, Prepared
 from ._prompt import ChatPrompt
 from ._sampling import Sampler, Sampling
-from ._schema_types import SchemaRefusedError, canonical
+from ._schema_types import SchemaRefusedError
 from ._tokenizer import grammar_tokenizer
 
 __all__ = ["LlamaCppEngine"]
@@ -115,7 +116,8 @@ class LlamaCppEngine:
     def _constrained(
         self, job: Job, prompt: Sequence[int], halt: Halt
     ) -> Iterator[Delta | Result]:
-        prepared = self._prepare(canonical(job.schema))
+        # Not sorted: fields are drawn in the order in which the schema names them.
+        prepared = self._prepare(json.dumps(job.schema))
         room, tally = self._room(job, prompt), _Tally()
         climb = Climb(prepared, room, stream=job.stream)
         failure = None
