@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent
 WHEELHOUSE = ROOT / "wheelhouse"
 LLAMA = "llama-cpp-python==0.3.36"
 PYTHONS = ["3.11", "3.12", "3.13"]
-MEMBERS = ("-e", ".[openai,otel,sentiment]", "-e", "./fallbacks[llamacpp]", "-e", "./models")
+MEMBERS = ("-e", ".[jinja,openai,otel,sentiment]", "-e", "./fallbacks[llamacpp]", "-e", "./models")
 PORTABLE = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..adapters import classify, read_reply, verify_served
+from ..adapters import classify, read_reply, reply_failure, verify_served
 from ..errors import (
     CallError,
     CircuitOpenError,
@@ -79,6 +79,9 @@ def judge_reply(run: Run, reply: Reply) -> Judged:
     mismatch = _served_problem(pin, reply)
     if mismatch:
         return Judged(kind=Kind.WRONG_MODEL, detail=mismatch, reply=reply)
+    broken = reply_failure(reply)
+    if broken is not None:
+        return Judged(kind=broken.kind, detail=broken.detail, reply=reply)
     contract = run.call.guard.contract
     if contract is None:
         return _text_of(reply)
@@ -173,13 +176,12 @@ def _text_of(reply: Reply) -> Judged:
 
 
 def _served_problem(pin: Pin | None, reply: Reply) -> str:
-    if pin is None or reply.served_model is None:
+    if pin is None or verify_served(pin, reply) != "mismatch":
         return ""
-    if verify_served(pin, reply) != "mismatch":
-        return ""
+    mark = f" (fingerprint {reply.fingerprint!r})" if reply.fingerprint else ""
     return (
         f"pin `{pin.route}` names {pin.model!r} but the provider says it served "
-        f"{reply.served_model!r}; run `llmguard pin check {pin.route}`"
+        f"{reply.served_model!r}{mark}; run `llmguard pin check {pin.route}`"
     )
 
 
