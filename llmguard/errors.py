@@ -15,8 +15,12 @@ or edit that repairs it.
         - RemoteCallRefusedError   `refuse_remote()` is active
         - TierFailedError          any other outcome kind that is not `ok`
     + FallbackExhaustedError (ExceptionGroup)   one exception per tier, in order
-    + StoreError                   the durable store failed or is full
-    + QueueError                   lease lost, ticket unknown, queue full
+    + StoreError                   the durable store failed; in `llmguard.store`:
+        - StoreFullError, StoreBusyError
+    + QueueError                   an operation on a ticket was refused; there too:
+        - TicketUnknownError, TicketStateError, LeaseLostError, RoleRequiredError,
+          IdempotencyError, QueueFullError, AnswerRefusedError
+        - TicketClosedError (in `llmguard_fallbacks`): nobody will answer it
 
 `Deferred` is control flow, not an error: a person will answer, here is the ticket.
 """
