@@ -268,15 +268,20 @@ def _objections(each: Check, result: object, path: str) -> Iterable[Violation]:
         return _below(each, float(result), path)
     if isinstance(result, str | Violation):
         result = [result]
-    odd = isinstance(result, Awaitable | bytes | Mapping)
-    if odd or not isinstance(result, Iterable):
+    several: object = result
+    odd = isinstance(several, Awaitable | bytes | Mapping)
+    if odd or not isinstance(several, Iterable):
         _close(result)
         raise TypeError(
-            f"returned {type(result).__name__}; return a bool, a score, a sentence, "
+            f"returned {_type_name(result)}; return a bool, a score, a sentence, "
             "a Violation, several of them, or None"
         )
-    several = itertools.islice(cast("Iterable[object]", result), _MAX_RESULTS)
-    return [_one(each, path, one) for one in several]
+    items = itertools.islice(cast("Iterable[object]", several), _MAX_RESULTS)
+    return [_one(each, path, one) for one in items]
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
 
 
 def _close(result: object) -> None:
@@ -304,7 +309,7 @@ def _one(each: Check, path: str, result: object) -> Violation:
         return result if result.check else _violation(each, result.path, result.message)
     if isinstance(result, str):
         return _violation(each, path, result)
-    raise TypeError(f"returned {type(result).__name__} among its violations")
+    raise TypeError(f"returned {_type_name(result)} among its violations")
 
 
 def _violation(each: Check, path: str, message: str) -> Violation:

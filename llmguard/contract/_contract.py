@@ -11,8 +11,8 @@ from typing import Final, NoReturn, cast
 from ..errors import ContractError
 from ..outcome import Kind, Violation
 from ..reply import Reply
-from ._check import Check, as_check, bind, run_checks
-from ._confidence import Confidence, confidence_source
+from ._check import Bound, Check, as_check, bind, run_checks
+from ._confidence import Confidence, Source, confidence_source
 from ._digest import digest_of, source_digest
 from ._make import (
     check_list,
@@ -26,6 +26,7 @@ from ._make import (
 from ._parse import Parsed, ParseMode, parse_text
 from ._reask import feedback
 from ._reply import before_text, unreadable
+from ._schema import Shape
 from ._verdict import Verdict, refused
 
 __all__ = ["Contract"]
@@ -71,6 +72,17 @@ class Contract:
         "_shape",
         "_starts",
     )
+
+    _checks: tuple[Bound, ...]
+    _confidence: Source | None
+    _digest: str
+    _exact: bool
+    _length_ok: bool
+    _name: str
+    _parse: ParseMode
+    _refusal: Callable[[str], bool]
+    _shape: Shape
+    _starts: str
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ def source_digest(function: Callable[..., Any]) -> str:
         bound += [*partial.args, *sorted(partial.keywords.items())]
         function = partial.func
     if not (inspect.isroutine(function) or inspect.isclass(function)):
-        function = cast("Callable[..., Any]", type(function).__call__)
+        function = type(function).__call__
     bound += [getattr(function, "__defaults__", None)]
     bound += [_content(cell) for cell in getattr(function, "__closure__", None) or ()]
     return digest_of([_source(function), [_plain(value) for value in bound]])

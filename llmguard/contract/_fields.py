@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from ._pointer import join
@@ -26,14 +26,14 @@ def pick(value: object, parts: Sequence[str]) -> Iterable[tuple[str, object]]:
     return [(join(trail), node) for trail, node in here]
 
 
-def _step(node: object, part: str) -> Iterable[tuple[str, object]]:
+def _step(node: Any, part: str) -> Iterable[tuple[str, object]]:
     """List what one part leads to, each under the name that JSON has for it."""
     if hasattr(node, "__pydantic_root_model__") and node.__pydantic_root_model__:
         return _step(node.root, part)
     if isinstance(node, Mapping):
         members = cast("Mapping[object, object]", node)
         return [(str(k), v) for k, v in members.items() if part in {"*", str(k)}]
-    names = _field_names(type(node))
+    names = _field_names(cast("Hashable", type(node)))
     if names:
         return [
             (alias, getattr(node, name))
@@ -47,7 +47,7 @@ def _step(node: object, part: str) -> Iterable[tuple[str, object]]:
 
 
 @functools.lru_cache(maxsize=256)
-def _field_names(kind: type) -> tuple[tuple[str, str], ...]:
+def _field_names(kind: Hashable) -> tuple[tuple[str, str], ...]:
     """Pair the attributes of a model or dataclass with their names in JSON."""
     fields: Mapping[str, Any] = getattr(kind, "__pydantic_fields__", None) or getattr(
         kind, "__dataclass_fields__", {}

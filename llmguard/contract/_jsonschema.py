@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from ..errors import ConfigError, LLMGuardWarning
@@ -18,10 +19,12 @@ from ..outcome import Violation
 from ._ecma import translated
 from ._formats import stricter
 from ._jsonschema_errors import violation_of
+from ._kinds import is_object
 from ._pointer import join
 from ._show import show
 
 if TYPE_CHECKING:
+    from jsonschema import ValidationError
     from jsonschema.protocols import Validator
     from referencing import Registry, Specification
 
@@ -95,7 +98,7 @@ class SchemaShape:
             return None, [Violation(path="", message=message, check="schema")]
         return document, found
 
-    def _errors(self, document: object) -> list[Any]:
+    def _errors(self, document: Any) -> list[Any]:
         errors = self._validator.iter_errors(document)
         return sorted(errors, key=lambda error: join(error.absolute_path))
 
@@ -143,7 +146,6 @@ def _specification(name: str) -> Specification[Any]:
 def _registry(
     documents: Mapping[str, object], dialect: Specification[Any]
 ) -> Registry[Any]:
-    from jsonschema_specifications import REGISTRY
     from referencing import Registry, Resource
 
     pairs = [
@@ -155,8 +157,10 @@ def _registry(
         )
         for uri, document in documents.items()
     ]
-    registry: Registry[Any] = Registry(retrieve=_refuse_to_fetch)
-    return registry.combine(REGISTRY).with_resources(pairs)
+    official = import_module("jsonschema_specifications").REGISTRY
+    make = cast("Callable[..., Registry[Any]]", Registry)
+    registry = make(retrieve=_refuse_to_fetch)
+    return registry.combine(official).with_resources(pairs)
 
 
 def _refuse_to_fetch(uri: str) -> NoReturn:
@@ -175,8 +179,8 @@ def _validator(schema: Any, name: str, registry: Registry[Any]) -> Validator:
     except jsonschema.SchemaError as error:
         where = join(error.absolute_path) or "the top level"
         raise ConfigError(
-            f"the JSON schema is wrong at {where}: {violation_of(error).message}. "
-            "Correct the keyword there"
+            f"the JSON schema is wrong at {where}: "
+            f"{violation_of(_plain_error(error)).message}. Correct the keyword there"
         ) from error
     validator = factory(
         schema,
@@ -184,6 +188,11 @@ def _validator(schema: Any, name: str, registry: Registry[Any]) -> Validator:
         format_checker=stricter(factory.FORMAT_CHECKER, frozenset(_FORMATS[name])),
     )
     return cast("Validator", validator)
+
+
+def _plain_error(error: Any) -> ValidationError:
+    """Read an error about a schema like one about an answer: they are built alike."""
+    return cast("ValidationError", error)
 
 
 def _check_references(
@@ -197,11 +206,12 @@ def _check_references(
     seen: set[int] = set()
     while pending:
         here, resolver = pending.pop()
-        if id(here.contents) in seen or not isinstance(here.contents, Mapping):
+        contents: object = here.contents
+        if id(contents) in seen or not is_object(contents):
             continue
-        seen.add(id(here.contents))
+        seen.add(id(contents))
         for word in ("$ref", "$dynamicRef"):
-            target = _resolve(here.contents, word, resolver)
+            target = _resolve(contents, word, resolver)
             if target is not None:
                 found = Resource.from_contents(
                     target.contents, default_specification=dialect

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..outcome import Violation
 from ._ecma import ORIGINAL
+from ._kinds import is_array, is_object
 from ._pointer import join
 from ._show import oxford, shorten, show
 
@@ -77,10 +78,8 @@ def violation_of(error: ValidationError) -> Violation:
     place = [*inner.absolute_path]
     rule = str(inner.validator)
     if rule in {"required", "dependentRequired", "dependencies"}:
-        lacking = _lacking(inner)
-        if lacking is not None:
-            place.append(lacking)
-            return _violation(place, "required field is missing", rule)
+        place.append(_lacking(inner))
+        return _violation(place, "required field is missing", rule)
     if rule in {"additionalProperties", "unevaluatedProperties"}:
         surplus = _surplus(inner)
         if surplus is not None:
@@ -95,7 +94,7 @@ def _violation(place: Iterable[object], message: str, rule: str) -> Violation:
 
 def _sentence(error: ValidationError, rule: str, path: str) -> str:
     write = _SENTENCES.get(rule)
-    if error.validator is None or (rule == "not" and not error.validator_value):
+    if rule == "None" or (rule == "not" and not error.validator_value):
         text = "is not allowed here"  # the schema is `false`
     elif write is None:
         text = f"breaks the rule `{rule}`: {shorten(show(error.validator_value), 60)}"
@@ -143,20 +142,16 @@ def _misfit(
     return _wrong_type(errors, parent), wrong_tag, len(errors)
 
 
-def _lacking(error: ValidationError) -> str | None:
+def _lacking(error: ValidationError) -> str:
     """Name the missing property; jsonschema tells it only inside its message."""
     instance = cast("Mapping[str, object]", error.instance)
-    wanted = error.validator_value
-    names: list[str] = []
-    if isinstance(wanted, list):
-        names = cast("list[str]", wanted)
-    elif isinstance(wanted, Mapping):
-        for key, needs in cast("Mapping[str, object]", wanted).items():
-            if key in instance and isinstance(needs, list):
-                names += cast("list[str]", needs)
-    absent = [name for name in names if name not in instance]
+    wanted: Any = error.validator_value
+    if is_object(wanted):
+        needs = [needed for key, needed in wanted.items() if key in instance]
+        wanted = [name for names in needs if is_array(names) for name in names]
+    absent = [str(name) for name in wanted if name not in instance]
     named = [name for name in absent if repr(name) in error.message]
-    return next(iter(named or absent), None)
+    return [*named, *absent][0]
 
 
 def _surplus(error: ValidationError) -> str | None:

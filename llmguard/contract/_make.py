@@ -42,7 +42,7 @@ def make_shape(
     return TypedShape(schema, strict=strict)
 
 
-def parse_mode(schema: object, shape: Shape, parse: str | None) -> ParseMode:
+def parse_mode(schema: Any, shape: Shape, parse: str | None) -> ParseMode:
     """Check the declared mode; `text` needs a value that can be a string."""
     bare = get_args(schema)[0] if get_origin(schema) is Annotated else schema
     is_str = isinstance(bare, type) and issubclass(bare, str)
@@ -57,7 +57,7 @@ def parse_mode(schema: object, shape: Shape, parse: str | None) -> ParseMode:
             "`parse='text'` takes the text itself as the value, and this schema allows "
             "no string; use 'raw', 'fenced' or 'lenient'"
         )
-    return cast("ParseMode", mode)
+    return cast("ParseMode", mode)  # pyright: ignore[reportUnnecessaryCast] - mypy needs it
 
 
 def _root_types(shape: Shape) -> frozenset[str]:
@@ -106,11 +106,11 @@ def _called(each: Any) -> str:
 
 
 def refusal_detector(
-    refusal: bool | Callable[[str], bool],
+    refusal: object,
 ) -> Callable[[str], bool]:
     """Return the function that recognises a refusal by its words."""
     if callable(refusal):
-        return refusal
+        return cast("Callable[[str], bool]", refusal)
     if not isinstance(refusal, bool):
         raise ConfigError(
             f"`refusal` is {refusal!r}; it must be True, False, or a function of the "

@@ -30,6 +30,8 @@ ParseMode = Literal["raw", "fenced", "lenient", "text"]
 MAX_DEPTH: Final = 128
 """Levels of nesting; below what any of the parsers involved stops at (200)."""
 
+_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels"
+
 _MAX_CANDIDATES: Final = 32
 """Places in prose at which the lenient mode tries to read; bounds its cost."""
 
@@ -73,8 +75,8 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) == len(pairs):
         return members
-    seen: set[str] = set()
-    doubled = next(key for key, _ in pairs if key in seen or seen.add(key))
+    names = [name for name, _ in pairs]
+    doubled = next(name for name in names if names.count(name) > 1)
     raise _NotJSONError(
         f"has the key {excerpt(doubled)} twice in one object; write each key once"
     )
@@ -162,7 +164,7 @@ def _decode(text: str) -> object:
 def _explain(error: Exception, text: str) -> Unparsed:
     """Turn what the decoder raised into a sentence and a verdict on completeness."""
     if isinstance(error, RecursionError):
-        return Unparsed(message=f"is nested deeper than {MAX_DEPTH} levels")
+        return Unparsed(message=_DEEP)
     if isinstance(error, _NotJSONError):
         return Unparsed(message=str(error))
     if not isinstance(error, json.JSONDecodeError):
@@ -190,17 +192,14 @@ def _explain(error: Exception, text: str) -> Unparsed:
 
 def _interoperable(document: object, text: str) -> Parsed | Unparsed:
     """Refuse what only some parsers would read the same way."""
+    brackets = text.count("[") + text.count("{") if len(text) > MAX_DEPTH else 0
+    if brackets > MAX_DEPTH and _too_deep(document):
+        return Unparsed(message=_DEEP)
     if "\\u" in text:
         try:
             json.dumps(document, ensure_ascii=False).encode()
-        except (UnicodeEncodeError, RecursionError):
+        except UnicodeEncodeError:
             return Unparsed(message="has an escape that is half of a character pair")
-    if (
-        len(text) > MAX_DEPTH
-        and text.count("[") + text.count("{") > MAX_DEPTH
-        and _too_deep(document)
-    ):
-        return Unparsed(message=f"is nested deeper than {MAX_DEPTH} levels")
     return Parsed(document=document, text=text)
 
 
@@ -304,8 +303,6 @@ def _read_at(text: str, start: int) -> tuple[Parsed | Unparsed, int | None]:
 
 def _rewrite(document: object) -> Parsed | Unparsed:
     """Give a document that was read leniently its strict JSON text."""
-    try:
-        text = json.dumps(document)
-    except RecursionError as error:
-        return _explain(error, "")
-    return _interoperable(document, text)
+    if _too_deep(document):
+        return Unparsed(message=_DEEP)
+    return _interoperable(document, json.dumps(document))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from ..errors import ConfigError
+from ._kinds import is_items, is_object
 
-__all__ = ["MISSING", "join", "locate", "split_field"]
+__all__ = ["MISSING", "child", "join", "locate", "split_field"]
 
 MISSING: Final = object()
 """What `locate` returns for a pointer that leads nowhere."""
@@ -44,15 +45,16 @@ def locate(document: object, pointer: str) -> object:
     """Follow a JSON pointer through plain JSON; `MISSING` when it leads nowhere."""
     here = document
     for part in split_field(pointer):
-        here = _child(here, part)
+        here = child(here, part)
         if here is MISSING:
             break
     return here
 
 
-def _child(value: object, part: str) -> object:
-    if isinstance(value, Mapping):
+def child(value: object, part: str) -> object:
+    """Take one step into plain JSON; `MISSING` when there is nothing there."""
+    if is_object(value):
         return value.get(part, MISSING)
-    if isinstance(value, Sequence) and not isinstance(value, str) and part.isdecimal():
+    if is_items(value) and part.isdecimal():
         return value[int(part)] if int(part) < len(value) else MISSING
     return MISSING

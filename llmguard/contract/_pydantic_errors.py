@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from ..outcome import Violation
-from ._pointer import join
+from ._kinds import is_object
+from ._pointer import MISSING, child, join
 from ._show import oxford, shorten, show
 
 __all__ = ["violations_of"]
@@ -131,11 +132,9 @@ def _walk(
     here, place, branch = document, list[object](), ""
     at: tuple[object, ...] = ()
     for index, part in enumerate(location):
-        if isinstance(here, dict) and part in here:
-            here = cast("dict[object, object]", here)[part]
-            place.append(part)
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
-            here = cast("list[object]", here)[part]
+        below = child(here, str(part))
+        if below is not MISSING:
+            here = below
             place.append(part)
         elif rule == "missing" and index == len(location) - 1:
             place.append(part)
@@ -146,10 +145,8 @@ def _walk(
 
 def _is_tag(value: object, part: object) -> bool:
     """Tell whether `part` is the tag of a tagged union, which picks one branch."""
-    return isinstance(value, dict) and any(
-        part == member
-        for member in cast("dict[object, object]", value).values()
-        if isinstance(member, str | int)
+    return is_object(value) and any(
+        part == member for member in value.values() if isinstance(member, str | int)
     )
 
 

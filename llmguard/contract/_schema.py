@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote
 
 from ..errors import ConfigError
@@ -20,6 +20,14 @@ from ._pointer import MISSING, join, locate, split_field
 __all__ = ["Shape", "alternatives", "find_field", "json_types"]
 
 _TYPES: Final = ("null", "boolean", "integer", "number", "string", "array", "object")
+_TYPE_NAMES: Final[Mapping[str, str]] = {
+    "bool": "boolean",
+    "int": "integer",
+    "float": "number",
+    "str": "string",
+    "list": "array",
+    "dict": "object",
+}
 _STRUCTURAL: Final = frozenset(
     {"$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "items"}
     | {"oneOf", "patternProperties", "prefixItems", "properties", "type"}
@@ -174,19 +182,17 @@ def json_types(schemas: list[object]) -> frozenset[str]:
     for schema in schemas:
         if schema is False:
             continue
-        members = cast("Mapping[str, object]", schema) if schema is not True else {}
+        members = cast("Mapping[str, Any]", {} if schema is True else schema)
         if "type" in members:
-            declared = cast("str | list[str]", members["type"])
+            declared = members["type"]
             found.update([declared] if isinstance(declared, str) else declared)
         elif "enum" in members or "const" in members:
             values = members.get("enum", [members.get("const")])
-            found.update(_type_of(value) for value in cast("list[object]", values))
+            found.update(_type_of(value) for value in values)
         else:
             found.update(_TYPES)
     return frozenset(found | ({"integer"} if "number" in found else set()))
 
 
 def _type_of(value: object) -> str:
-    kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
-    kinds |= {list: "array", dict: "object"}
-    return kinds.get(type(value), "null")
+    return _TYPE_NAMES.get(type(value).__name__, "null")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import ConfigError
 from ..outcome import Violation
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = ["TypedShape", "show_type"]
+
+_NO_TYPES: Final[tuple[type, ...]] = (str, int, float, list, tuple, set)
 
 
 class TypedShape:
@@ -36,8 +38,12 @@ class TypedShape:
         self._error = ValidationError
         self._strict = strict
         self._validate = self._adapter.validator.validate_json
-        self.schema = _derive(self._adapter, kind, by_alias=True)
-        self.names = _derive(self._adapter, kind, by_alias=False)
+        self.schema: Mapping[str, object] | bool = _derive(
+            self._adapter, kind, by_alias=True
+        )
+        self.names: Mapping[str, object] | bool = _derive(
+            self._adapter, kind, by_alias=False
+        )
         self.unchecked_formats: tuple[
             str, ...
         ] = ()  # pydantic validates by type, not by format
@@ -59,7 +65,7 @@ class TypedShape:
         ).decode()
 
 
-def _adapter(kind: object) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
@@ -76,16 +82,18 @@ def _adapter(kind: object) -> TypeAdapter[Any]:
     return adapter
 
 
-def _refuse_instances(kind: object) -> None:
-    if kind is None or isinstance(kind, str | int | float | list | tuple | set):
+def _refuse_instances(kind: Any) -> None:
+    value: object = kind
+    if kind is None or isinstance(kind, _NO_TYPES):
         raise ConfigError(
-            f"a contract needs a type or a JSON Schema dict, not {show(kind)}; "
+            f"a contract needs a type or a JSON Schema dict, not {show(value)}; "
             "pass the class itself, such as `Triage`, or `Literal['yes', 'no']`"
         )
-    if hasattr(type(kind), "__pydantic_fields__"):
+    made_by = cast("type[object]", type(kind))
+    if hasattr(made_by, "__pydantic_fields__"):
         raise ConfigError(
-            f"a contract needs a type, not an instance of `{type(kind).__name__}`; "
-            f"pass `{type(kind).__name__}` itself"
+            f"a contract needs a type, not an instance of `{made_by.__name__}`; "
+            f"pass `{made_by.__name__}` itself"
         )
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import builtins
 import enum
 import sys
 from collections.abc import Callable, Mapping
@@ -185,14 +184,8 @@ def test_a_missing_extra_names_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Found when the contract is made, not when the first answer comes."""
-    real = builtins.__import__
-
-    def refuse(name: str, *args: Any) -> Any:
-        if name.partition(".")[0] == module:
-            raise ImportError(name)
-        return real(name, *args)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, f"{module}.{module}", None)
     with pytest.raises(ConfigError, match=command):
         make()
 

@@ -113,6 +113,19 @@ def test_comments_and_docstrings_are_not_part_of_a_source_digest() -> None:
     assert source_digest(bool) == source_digest(bool)
 
 
+def test_a_lambda_inside_an_expression_has_a_source_digest(tmp_path: Path) -> None:
+    """Its source lines alone may be no valid Python; then they count as text."""
+    digests = []
+    for limit in (3, 4):
+        path = tmp_path / f"made_{limit}.py"
+        source = f"f = (None if False\n     else lambda v: v > {limit})\n"
+        path.write_text(source, "utf-8")
+        space: dict[str, Any] = {}
+        exec(compile(source, str(path), "exec"), space)  # noqa: S102 - written above
+        digests.append(source_digest(space["f"]))
+    assert 2 == len(set(digests))
+
+
 def test_captured_and_default_values_are_part_of_a_source_digest() -> None:
     """Plain data counts by its content, everything else by its type."""
 

@@ -143,7 +143,8 @@ def test_nesting_up_to_the_limit_is_read() -> None:
 
 
 def test_many_brackets_that_are_not_deep_are_read() -> None:
-    """Width is not depth."""
+    """Width is not depth, and text is neither."""
+    assert "[" * 200 == document_of(json.dumps("[" * 200), "raw")
     text = json.dumps([[]] * 500 + [{}] * 500)
     assert 1000 == len(document_of(text, "raw"))  # type: ignore[arg-type] - a list
 
@@ -207,6 +208,7 @@ def test_lenient_forgives_what_it_says_it_forgives(
         '{"a": NaN}',
         'see {"a": 1, "a": 2}',
         "see " + '{"a":' * 3000,
+        "see " + "[" * 200 + "1," + "]" * 200,
         "[ " * 40 + "x",
         "no json here",
         'see {"a": 1e999}',

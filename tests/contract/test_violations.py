@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+)
 
 from llmguard.contract import Contract, Verdict
 from llmguard.contract._pointer import MISSING, join, locate, split_field
@@ -53,6 +61,10 @@ class Order(BaseModel):
     prices: dict[int, float] = {}
     pair: Annotated[int, AfterValidator(even)] = 0
     password: int = 0
+    called: Annotated[
+        Annotated[int, Tag("n")] | Annotated[str, Tag("s")],
+        Discriminator(lambda value: {3: "n"}.get(value, "x")),
+    ] = 3
     note: str = Field(default="", validation_alias=AliasChoices("Note", "remark"))
 
     @field_validator("name")
@@ -132,6 +144,7 @@ ORDER_SCHEMA: dict[str, Any] = {
             {"password": "hunter2"},
             "/password: must be a whole number; the answer has",
         ),
+        ({"called": 4}, "/called: must be one of 'n', 's'; the answer has \"x\""),
         ({"Note": 3}, "/Note: must be a string; the answer has 3"),
     ],
 )

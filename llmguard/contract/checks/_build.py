@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ...errors import ConfigError
 from .._check import Check
 from .._digest import canonical, source_digest
+from .._kinds import is_items
 
 __all__ = ["STRINGS", "as_text", "build", "optional", "wrong"]
 
@@ -36,8 +37,8 @@ def build(
     )
 
 
-def _option(value: object) -> object:
-    if isinstance(value, tuple):
+def _option(value: Any) -> object:
+    if is_items(value):
         return [_option(item) for item in value]
     if value is None or isinstance(value, str | int | float):
         return value

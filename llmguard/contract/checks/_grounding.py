@@ -6,10 +6,10 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
 
 from .._check import Check
+from .._kinds import several
 from .._show import show
 from ._build import STRINGS, as_text, build, wrong
 
@@ -39,9 +39,8 @@ def appears_in(field: str, source: str, *, ignore: str = "") -> Check:
                 f"there is no input {source!r}; the call has {sorted(inputs)}"
             )
         text = _plain(_as_source(inputs[source]))
-        several = isinstance(value, Iterable) and not isinstance(value, str)
-        items = list(cast("Iterable[object]", value)) if several else [value]
-        for item in items:
+        items = several(value)
+        for item in [value] if items is None else items:
             if not _stands_in(_plain(_as_source(item)), text, ignore):
                 return f"must appear in the input {source!r}; {show(item)} does not"
         return True

@@ -9,11 +9,12 @@ languages or short texts, give `detector="py3langid"` or a function.
 
 from __future__ import annotations
 
+import importlib
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
 from .._check import Check
 from .._show import oxford
@@ -79,10 +80,12 @@ def _detector(given: Detector | str | None) -> Detector:
             "language", f"`detector` is {given!r}; it must be 'py3langid' or a function"
         )
     try:
-        import py3langid
+        classify: Callable[[str], tuple[str, float]] = importlib.import_module(
+            "py3langid"
+        ).classify
     except ImportError:
         optional("language", "py3langid", "py3langid", "")
-    return lambda text: cast("str", py3langid.classify(text)[0])
+    return lambda text: classify(text)[0]
 
 
 def detect_language(text: str) -> str | None:

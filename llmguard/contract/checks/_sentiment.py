@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from typing import cast
 
 from .._check import Check
 from ._build import STRINGS, as_text, build, optional, wrong
@@ -55,14 +55,12 @@ def sentiment(
 
 def _vader() -> Scorer:
     try:
-        from vaderSentiment.vaderSentiment import (
-            SentimentIntensityAnalyzer,
-        )
+        module = importlib.import_module("vaderSentiment.vaderSentiment")
     except ImportError:
         optional("sentiment", "vaderSentiment", "vaderSentiment", "sentiment")
-    analyzer = SentimentIntensityAnalyzer()
+    analyzer = module.SentimentIntensityAnalyzer()
 
     def compound(text: str) -> float:
-        return cast("float", analyzer.polarity_scores(text)["compound"])
+        return float(analyzer.polarity_scores(text)["compound"])
 
     return compound

@@ -110,7 +110,7 @@ def _exact(text: str) -> str:
 
 
 def _wanted(name: str, texts: tuple[str, ...]) -> None:
-    if not texts or not all(isinstance(t, str) and t.strip() for t in texts):
+    if not texts or not all(text.strip() for text in texts):
         wrong(name, f"give one text or more, none of them empty, not {texts!r}")
 
 
