@@ -87,7 +87,11 @@ class _AsyncStream(_Stream):
         await self._stream.aclose()
 
     async def start_tls(self, *args: Any, **options: Any) -> Any:
-        inner = await self._stream.start_tls(*args, **_bounded(options))
+        try:
+            inner = await self._stream.start_tls(*args, **_bounded(options))
+        except BaseException:
+            await self._stream.aclose()  # a cancelled handshake would leave it open
+            raise
         return _AsyncStream(inner)
 
 

@@ -16,7 +16,7 @@ from ._ecma import python_regex
 if TYPE_CHECKING:
     from jsonschema import FormatChecker
 
-__all__ = ["stricter"]
+__all__ = ["ALONE", "stricter"]
 
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _WIDE_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
@@ -49,6 +49,14 @@ _TEMPLATE: Final = re.compile(
     rf"(?:[^\x00-\x20\x7f\"<>%\\^`{{|}}]|%[0-9A-Fa-f]{{2}}"
     rf"|\{{[+#./;?&=,!@|]?{_SPEC}(?:,{_SPEC})*\}})*",
     re.ASCII,
+)
+# RFC 3987, section 2.2: ucschar, and in queries iprivate too.
+_PLANES: Final = "".join(
+    f"{chr(0x10000 * plane)}-{chr(0x10000 * plane + 0xFFFD)}" for plane in range(1, 15)
+)
+_WIDE: Final = re.compile(f"[\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef{_PLANES}]+")
+_WIDE_QUERY: Final = re.compile(
+    f"[\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\uffef{_PLANES}\U000f0000-\U0010fffd]+"
 )
 _PYTHON_ONLY: Final = re.compile(r"\(\?(?:P|#|[aiLmsux]+\))|(?<!\\)\\[aAZ]")
 
@@ -136,6 +144,29 @@ def _regex(text: str) -> bool:
     return True
 
 
+def _iri(text: str) -> bool:
+    """Check an IRI as the URI that RFC 3987, section 3.1, maps it to."""
+    from rfc3986_validator import validate_rfc3986
+
+    return "\n" not in text and bool(validate_rfc3986(_as_uri(text), rule="URI"))
+
+
+def _iri_reference(text: str) -> bool:
+    from rfc3986_validator import validate_rfc3986
+
+    return bool(validate_rfc3986(_as_uri(text), rule="URI_reference"))
+
+
+def _as_uri(text: str) -> str:
+    """Percent-encode what an IRI may hold beyond a URI; the rest stays, and fails."""
+    head, mark, query = text.partition("?")
+    return _WIDE.sub(_encoded, head) + mark + _WIDE_QUERY.sub(_encoded, query)
+
+
+def _encoded(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
 def _matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     return lambda text: pattern.fullmatch(text) is not None
 
@@ -147,12 +178,18 @@ _CHECKS: Final[Mapping[str, Callable[[str], bool]]] = {
     "email": _email,
     "hostname": _hostname,
     "idn-email": _idn_email,
+    "iri": _iri,
+    "iri-reference": _iri_reference,
     "regex": _regex,
     "relative-json-pointer": _matches(_RELATIVE),
     "time": _time,
     "uri-template": _matches(_TEMPLATE),
     "uuid": _matches(_UUID),
 }
+
+
+ALONE: Final = frozenset({"iri", "iri-reference"})
+"""Formats checked here although jsonschema has no checker for them installed."""
 
 
 def stricter(base: FormatChecker, names: frozenset[str]) -> FormatChecker:
@@ -166,7 +203,7 @@ def stricter(base: FormatChecker, names: frozenset[str]) -> FormatChecker:
 
     made = FormatChecker(())
     made.checkers = dict(base.checkers)
-    for name in names & _CHECKS.keys() & made.checkers.keys():
+    for name in names & _CHECKS.keys() & (made.checkers.keys() | ALONE):
         made.checkers[name] = (_only_text(_CHECKS[name]), ())
     return made
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from ..errors import ConfigError, LLMGuardWarning
 from ..outcome import Violation
 from ._ecma import translated
-from ._formats import stricter
+from ._formats import ALONE, stricter
 from ._jsonschema_errors import violation_of
 from ._kinds import is_object
 from ._pointer import join
@@ -64,7 +64,7 @@ def missing_formats(draft: str = "2020-12") -> tuple[str, ...]:
 def _checked(name: str) -> frozenset[str]:
     import jsonschema
 
-    return frozenset(getattr(jsonschema, name).FORMAT_CHECKER.checkers)
+    return ALONE.union(getattr(jsonschema, name).FORMAT_CHECKER.checkers)
 
 
 class SchemaShape:
@@ -250,7 +250,7 @@ def _warn_formats(schema: object, name: str) -> tuple[str, ...]:
     if lacking:
         warnings.warn(
             f"the formats {', '.join(lacking)} are not checked here: an optional "
-            "dependency is missing; run `pip install 'jsonschema[format-nongpl]'`",
+            "dependency is missing; `pip check` names it",
             LLMGuardWarning,
             stacklevel=4,
         )

@@ -105,7 +105,7 @@ class Walk:
             self.record(run, judged, number, admission)
             if judged.kind is Kind.OK:
                 return judged
-            again = self.again(step, judged, number, until)
+            again = self.again(run, judged, number, admission, until)
             if again is None:
                 return None
             seconds, feedback = again
@@ -192,10 +192,17 @@ class Walk:
             raise self.errors[-1]
 
     def again(
-        self, step: Step, judged: Judged, number: int, until: float
+        self,
+        run: Run,
+        judged: Judged,
+        number: int,
+        admission: Admission,
+        until: float,
     ) -> tuple[float, tuple[Message, ...]] | None:
         """Decide on another try of the same tier: seconds to wait and what to quote."""
-        policy = POLICY[judged.kind]
+        step, policy = run.step, POLICY[judged.kind]
+        if admission.permit is not None and admission.permit.probe:
+            return None  # a probe asks once; a retry would be one probe too many
         if number >= step.options.attempts or not (policy.retry or policy.reask):
             return None
         feedback: tuple[Message, ...] = ()

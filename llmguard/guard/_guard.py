@@ -135,6 +135,7 @@ class Guard:
         """
         if self.pin is not None:
             self._check_model_parameter()
+        self._check_inputs()
         for tier in self.tiers:
             tier.check(self.contract)
         names = [step.name for step in self.steps]
@@ -144,6 +145,20 @@ class Guard:
                     f"two tiers of `{self.name}` are called {name!r}: give one of them "
                     "another name with `name=...`, so that outcomes tell them apart"
                 )
+
+    def _check_inputs(self) -> None:
+        """Refuse checks that read an argument which the function does not have."""
+        parameters = inspect.signature(self.function).parameters
+        if self.contract is None or any(
+            p.kind is p.VAR_KEYWORD for p in parameters.values()
+        ):
+            return
+        missing = sorted(set(self.contract.inputs) - set(parameters))
+        if missing:
+            raise ConfigError(
+                f"a check of `{self.contract.name}` reads the argument {missing[0]!r}, "
+                f"which `{self.name}` does not have: it has {sorted(parameters)}"
+            )
 
     def _check_model_parameter(self) -> None:
         parameters = inspect.signature(self.function).parameters

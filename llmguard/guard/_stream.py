@@ -57,7 +57,7 @@ class StreamWalk(Walk):
             judged = yield from self._stream(run, number, admission)
             if judged.kind is Kind.OK:
                 return judged
-            again = self.again(step, judged, number, until)
+            again = self.again(run, judged, number, admission, until)
             if again is None or again[1]:  # a stream is retried, not asked again
                 return None
             if again[0] > 0:

@@ -220,12 +220,12 @@ def test_a_format_whose_package_is_missing_is_warned_of(
     import jsonschema
 
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    fewer = {name: it for name, it in checker.checkers.items() if name != "iri"}
+    fewer = {name: it for name, it in checker.checkers.items() if name != "uri"}
     monkeypatch.setattr(checker, "checkers", fewer)
-    assert ("iri",) == missing_formats()
-    with pytest.warns(LLMGuardWarning, match="the formats iri are not checked"):
-        contract = Contract({"format": "iri"})
-    assert ("iri",) == contract.unchecked_formats
+    assert ("uri",) == missing_formats()
+    with pytest.warns(LLMGuardWarning, match="the formats uri are not checked"):
+        contract = Contract({"format": "uri"})
+    assert ("uri",) == contract.unchecked_formats
 
 
 def test_every_standard_format_is_checked_with_the_declared_dependencies() -> None:

@@ -33,24 +33,12 @@ SPOKEN = {
 """Faults whose streams deliver text before they show."""
 
 
-def marks(fault: Fault, shape: str) -> list[pytest.MarkDecorator]:
-    """Say what is known about a case.
-
-    asyncio leaves the socket of a cancelled TLS handshake to the garbage collector,
-    which closes it and warns.
-    """
-    if fault.name == "tls_mute" and shape in {"async", "agen"}:
-        known = "ignore::pytest.PytestUnraisableExceptionWarning"
-        return [pytest.mark.filterwarnings(known)]
-    return []
-
-
 def cases(shapes: tuple[str, ...]) -> list[Any]:
     """Return every fault that applies, for each shape."""
     stream = shapes == STREAMS
     return [
         pytest.param(
-            fault, shape, id=f"{fault.name}-{shape}", marks=marks(fault, shape)
+            fault, shape, id=f"{fault.name}-{shape}"
         )
         for fault in FAULTS.values()
         for shape in shapes

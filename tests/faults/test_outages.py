@@ -103,7 +103,7 @@ def test_thirty_callers_after_the_open_period_send_few_probes(
     clock = VirtualClock(autojump=True)
     with FaultServer("500", answer=answer) as server:
         go_on.set()
-        made = shapes(server.pin("probed"), attempts=1)
+        made = shapes(server.pin("probed"))
         with isolated(clock=clock) as runtime:
             _until_open(made, "sync", runtime)
             clock.advance(OPEN_SECONDS)
