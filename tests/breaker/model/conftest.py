@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import stateful
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-)
 
 from llmguard.breaker import (
     ALTERNATIVES,
@@ -28,6 +22,9 @@ from llmguard.breaker import (
 )
 from llmguard.breaker._machine import Machine
 from llmguard.outcome import POLICY, Kind, Signal
+
+initialize, precondition = stateful.initialize, stateful.precondition
+rule, invariant = stateful.rule, stateful.invariant
 
 POLICY_UNDER_TEST = BreakerPolicy(
     consecutive=3,
@@ -166,7 +163,7 @@ ANY_KIND = st.sampled_from(list(Kind)) | st.sampled_from(
 )
 
 
-class BreakerMachine(RuleBasedStateMachine):
+class BreakerMachine(stateful.RuleBasedStateMachine):
     """Drives the breaker and the model together."""
 
     breaker_type: type[VersionBreaker] = VersionBreaker
