@@ -51,7 +51,17 @@ def visible_signature(
 class Binder:
     """Binds arguments to names as Python would, without `Signature.bind`'s cost."""
 
-    __slots__ = ("_defaults", "_fast", "_model_at", "_names", "_required", "_signature")
+    __slots__ = (
+        "_defaults",
+        "_fast",
+        "_known",
+        "_model_at",
+        "_names",
+        "_plain",
+        "_receiver",
+        "_required",
+        "_signature",
+    )
 
     def __init__(self, function: Callable[..., object], *, has_model: bool) -> None:
         full = inspect.signature(function)
@@ -66,6 +76,11 @@ class Binder:
         self._names = [p.name for p in shown if p.kind is p.POSITIONAL_OR_KEYWORD]
         self._defaults = {p.name: p.default for p in shown if p.default is not _EMPTY}
         self._required = frozenset(p.name for p in shown if p.default is _EMPTY)
+        self._known = len(self._required | self._defaults.keys())
+        # All by place, nothing by default: most calls, and the least work.
+        self._plain = self._fast and len(self._required) == len(self._names)
+        self._plain = self._plain and not self._defaults
+        self._receiver = next((n for n in self._names[:1] if n in {"self", "cls"}), "")
 
     @staticmethod
     def _find_model(signature: inspect.Signature) -> int | None:
@@ -86,22 +101,23 @@ class Binder:
             full = self._signature.bind(*args, **kwargs)
             full.apply_defaults()
             bound = dict(full.arguments)
-        if self._names and self._names[0] in {"self", "cls"}:
-            bound.pop(self._names[0], None)
+        if self._receiver:
+            bound.pop(self._receiver, None)
         return bound
 
     def _bind_fast(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[str, object] | None:
         """Bind plain arguments; None leaves the odd case to `Signature.bind`."""
+        if self._plain and not kwargs and len(args) == len(self._names):
+            return dict(zip(self._names, args, strict=True))
         if len(args) > len(self._names):
             return None
         bound: dict[str, object] = {**self._defaults}
         given = self._names[: len(args)]
         bound.update(zip(given, args, strict=True))
         bound.update(kwargs)
-        known = len(self._required | self._defaults.keys())
-        if len(bound) != known or not self._required <= bound.keys():
+        if len(bound) != self._known or not self._required <= bound.keys():
             return None
         return None if any(name in kwargs for name in given) else bound
 
