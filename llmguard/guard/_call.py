@@ -127,8 +127,18 @@ class Call:
 
     @property
     def fingerprint(self) -> str:
-        """Identify the input, so that a retried one is not new evidence."""
-        return repr(self.inputs)
+        """Identify the input, so that a retried one is not new evidence.
+
+        Strings go in as they are: a long prompt should not be printed on every call.
+        An input that cannot be printed counts as new each time.
+        """
+        try:
+            return "\0".join(
+                f"{name}\0{value if isinstance(value, str) else repr(value)}"
+                for name, value in self.inputs.items()
+            )
+        except Exception:  # noqa: BLE001 - a foreign `__repr__` may raise anything
+            return self.call_id
 
     def budget_key(self, step: Step) -> str:
         """Return the key of the retry budget of one step."""

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from ..errors import ConfigError
 from ._commands import END, Give, Pull, Result, Run, Sleep
 from ._drive_sync import job_result, shed_error
 from ._engine import Flow
@@ -18,8 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["adrive", "adrive_stream"]
 
 
+def _need_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigError(
+            "async guarded functions run on asyncio only: on another event loop, such "
+            "as trio's, guard a sync function and call it in a thread, with "
+            "`await trio.to_thread.run_sync(...)`"
+        ) from None
+
+
 async def adrive(flow: Flow, runtime: Runtime) -> object:
-    """Run a call to its end in the calling task."""
+    """Run a call to its end in the calling task.
+
+    Raises:
+        ConfigError: The event loop is not asyncio's.
+    """
+    _need_asyncio()
     command = next(flow)
     while True:
         try:
@@ -97,6 +114,7 @@ async def _in_thread(run: Run, couriers: Couriers) -> Result:
 
 async def adrive_stream(flow: Flow, runtime: Runtime) -> AsyncGenerator[object]:
     """Run a streaming call; the consumer pulls the chunks."""
+    _need_asyncio()
     source: Any = None
     command: Any = next(flow)
     try:

@@ -19,7 +19,7 @@ from ..errors import (
     Deferred,
     FallbackExhaustedError,
 )
-from ..outcome import POLICY, Attempt, Kind
+from ..outcome import POLICY, Attempt, Kind, Outcome
 from ..telemetry import emit
 from ._capture import publish
 from ._commands import Give, Pull, Result, Run, Sleep
@@ -48,11 +48,12 @@ class Admission:
 class Walk:
     """One call's way down its chain."""
 
-    __slots__ = ("call", "errors")
+    __slots__ = ("call", "errors", "published")
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self.errors: list[CallError] = []
+        self.published = False
 
     def run(self) -> Flow:
         """Walk the chain until a tier answers.
@@ -62,9 +63,19 @@ class Walk:
 
         Raises:
             Deferred: A person will answer.
-            TierFailedError: The caller's own mistake (`bad_request`).
-            FallbackExhaustedError: No tier answered, or only the first one exists.
+            CallError: The caller's own mistake (`bad_request`), or the failure of a
+                function without a chain.
+            FallbackExhaustedError: No tier answered.
         """
+        try:
+            return (yield from self.walk())
+        finally:
+            # Whatever interrupts a call, between two tries too: one outcome.
+            if not self.published:
+                self.finish(Kind.CANCELLED)
+
+    def walk(self) -> Flow:
+        """Try the tiers in order."""
         for step in self.call.steps:
             judged = yield from self.tier(step)
             if judged is not None:
@@ -92,11 +103,10 @@ class Walk:
     ) -> Generator[Command, Result, Judged | None]:
         number = 1
         feedback: tuple[Message, ...] = ()
-        if step.options.attempts > 1:
-            self.call.runtime.budget(self.call.budget_key(step)).deposit()
+        self.deposit(step)
         while True:
             timeout = self.timeout(step, until)
-            admission = self.admit(step, timeout)
+            admission = self.admit(step, timeout, number)
             if admission is None:
                 return None
             run = Run(self.call, step, timeout, feedback)
@@ -113,6 +123,11 @@ class Walk:
                 yield Sleep(seconds)
             number += 1
 
+    def deposit(self, step: Step) -> None:
+        """Count a first try towards the right to retry."""
+        if step.options.attempts > 1:
+            self.call.runtime.budget(self.call.budget_key(step)).deposit()
+
     def attempt(
         self, run: Run, number: int, admission: Admission
     ) -> Generator[Command, Result, Result]:
@@ -123,7 +138,6 @@ class Walk:
             detail = type(error).__name__
             judged = Judged(kind=Kind.CANCELLED, detail=detail)
             self.record(run, judged, number, admission)
-            self.finish(Kind.CANCELLED)
             raise
 
     def timeout(self, step: Step, until: float) -> float:
@@ -146,7 +160,7 @@ class Walk:
             return "no time is left of the deadline"
         return ""
 
-    def admit(self, step: Step, timeout: float) -> Admission | None:
+    def admit(self, step: Step, timeout: float, number: int) -> Admission | None:
         """Ask the breaker of this pinned version; None when it admits nobody."""
         if not step.guarded_by_breaker:
             return Admission()
@@ -161,7 +175,7 @@ class Walk:
         except CircuitOpenError as error:
             error.tier = step.name
             judged = Judged(kind=Kind.OPEN, detail=str(error), error=error)
-            self._note(step, judged, 1, self.call.clock.monotonic())
+            self._note(step, judged, number, self.call.clock.monotonic())
             return None
 
     def skip(self, step: Step, reason: str) -> None:
@@ -270,21 +284,21 @@ class Walk:
         if judged.kind is not Kind.OK:
             self.errors.append(to_error(judged, tier=step.name, pin=pin_id))
 
-    def finish(self, kind: Kind, step: Step | None = None) -> None:
-        """Publish the outcome of the call."""
+    def finish(self, kind: Kind, step: Step | None = None) -> Outcome:
+        """Publish the outcome of the call; every path does so once."""
         if step is None:
             outcome = self.call.outcome(kind)
         else:
             outcome = self.call.outcome(kind, step.name, step.index)
+        self.published = True
         publish(outcome)
         emit(outcome)
+        return outcome
 
     def exhausted(self) -> Exception:
         """Publish the failure and return the exception that tells it."""
         kind = self.call.attempts[-1].kind if self.call.attempts else Kind.SKIPPED
-        outcome = self.call.outcome(kind)
-        publish(outcome)
-        emit(outcome)
+        outcome = self.finish(kind)
         if len(self.call.steps) == 1 and self.errors:
             return self.errors[-1]
         tried = ", ".join(f"{a.tier}: {a.kind}" for a in self.call.attempts)

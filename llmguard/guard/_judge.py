@@ -61,7 +61,19 @@ class Judged:
 
 
 def judge(run: Run, result: Result) -> Judged:
-    """Decide how one attempt ended."""
+    """Decide how one attempt ended; objects that raise when read end in `error`."""
+    try:
+        return _judge(run, result)
+    except Exception as error:  # noqa: BLE001 - a foreign object may raise anything
+        return _unreadable(error)
+
+
+def _unreadable(error: Exception) -> Judged:
+    detail = f"reading it raised {type(error).__name__}"
+    return Judged(kind=Kind.ERROR, detail=detail, error=error)
+
+
+def _judge(run: Run, result: Result) -> Judged:
     if result.timed_out:
         return Judged(kind=Kind.TIMEOUT, detail=f"no answer within {run.timeout:.3g} s")
     if result.error is not None:
@@ -70,11 +82,18 @@ def judge(run: Run, result: Result) -> Judged:
     contract = run.call.guard.contract
     if contract is None and not isinstance(value, Reply):
         return _without_contract(run, value)
-    return judge_reply(run, _complete(run, value))
+    return _judge_reply(run, _complete(run, value))
 
 
 def judge_reply(run: Run, reply: Reply) -> Judged:
     """Judge an answer: the served version, the contract, the confidence."""
+    try:
+        return _judge_reply(run, reply)
+    except Exception as error:  # noqa: BLE001 - a foreign object may raise anything
+        return _unreadable(error)
+
+
+def _judge_reply(run: Run, reply: Reply) -> Judged:
     pin = run.call.pins[run.step.index]
     mismatch = _served_problem(pin, reply)
     if mismatch:
@@ -116,9 +135,9 @@ def _judge_error(error: Exception) -> Judged:
         return Judged(kind=Kind.SKIPPED, detail=str(error), error=error)
     if isinstance(error, CallError):
         violations = error.violations if isinstance(error, ContractError) else ()
-        return Judged(
-            kind=error.kind, detail=str(error), violations=violations, error=error
-        )
+        # Only a value can be an answer.
+        kind = Kind.ERROR if error.kind is Kind.OK else error.kind
+        return Judged(kind=kind, detail=str(error), violations=violations, error=error)
     if isinstance(error, LLMGuardError):
         # Ours to word, so that it names no prompt or secret: keep the repair.
         return Judged(kind=Kind.ERROR, detail=str(error), error=error)

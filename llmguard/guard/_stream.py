@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..outcome import Kind
 from ..reply import Reply
 from ._commands import END, Give, Pull, Result, Run, Sleep
-from ._engine import Command, Walk
+from ._engine import Command, Flow, Walk
 from ._judge import Judged, judge, judge_reply, to_error
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class StreamWalk(Walk):
 
     __slots__ = ()
 
-    def run(self) -> Generator[Command, Result, object]:
-        """Walk the chain; chunks go out through `Give`."""
+    def walk(self) -> Flow:
+        """Try the tiers in order; chunks go out through `Give`."""
         for step in self.call.steps:
             judged = yield from self.tier(step)
             if judged is not None:
@@ -48,9 +48,10 @@ class StreamWalk(Walk):
         if not step.is_body:
             return (yield from super()._tries(step, until))
         number = 1
+        self.deposit(step)
         while True:
             timeout = self.timeout(step, until)
-            admission = self.admit(step, timeout)
+            admission = self.admit(step, timeout, number)
             if admission is None:
                 return None
             run = Run(self.call, step, timeout, ())
@@ -135,7 +136,6 @@ class StreamWalk(Walk):
             detail = type(error).__name__
         judged = Judged(kind=Kind.CANCELLED, detail=detail)
         self.record(run, judged, number, admission)
-        self.finish(Kind.CANCELLED)
 
     def _as_chunk(self, value: object) -> object:
         """Return a lower tier's value as the text that a stream would have carried."""
