@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 __all__ = ["PROMPT", "card", "demo_tickets", "manifest", "path", "prompt"]
 
-_ROOT = Path(str(files(__package__)))
+_ROOT = Path(__file__).parent
 
 PROMPT = "Ticket: {ticket}\nTriage:\n"
 """The prompt of training, for `str.format` with the one variable `ticket`.
