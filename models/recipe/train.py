@@ -1,8 +1,8 @@
 """Trains the triage model: `python train.py --out build/triage-1.0`.
 
 Seeded; on one CPU core about 25 minutes with the defaults, on a GPU a minute or two.
-Writes `model.pt`, `tokenizer.json` and `train.json` (settings and the loss curve; that of
-the committed model is beside this file).
+Writes `model.pt`, `tokenizer.json` and `train.json` (settings and the loss curve; the
+committed model has its own beside this file).
 """
 
 from __future__ import annotations
