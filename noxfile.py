@@ -24,13 +24,22 @@ ROOT = Path(__file__).parent
 WHEELHOUSE = ROOT / "wheelhouse"
 LLAMA = "llama-cpp-python==0.3.36"
 PYTHONS = ["3.11", "3.12", "3.13"]
-MEMBERS = ("-e", ".[jinja,openai,otel,sentiment]", "-e", "./fallbacks[llamacpp]", "-e", "./models")
+MEMBERS = (
+    "-e",
+    ".[jinja,openai,otel,sentiment]",
+    "-e",
+    "./fallbacks[llamacpp]",
+    "-e",
+    "./models",
+)
 PORTABLE = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF"
 
 
 def _group(name: str) -> list[str]:
     """Return the requirements of a dependency group (pip before 25.1 knows none)."""
-    return list(nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name))
+    return list(
+        nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
+    )
 
 
 def _wheel(session: nox.Session) -> None:
@@ -39,7 +48,14 @@ def _wheel(session: nox.Session) -> None:
         session.log("building %s once; this takes about five minutes", LLAMA)
         env = {"CMAKE_ARGS": os.environ.get("CMAKE_ARGS", PORTABLE)}
         session.run(
-            "python", "-m", "pip", "wheel", "--no-deps", "-w", str(WHEELHOUSE), LLAMA,
+            "python",
+            "-m",
+            "pip",
+            "wheel",
+            "--no-deps",
+            "-w",
+            str(WHEELHOUSE),
+            LLAMA,
             env=env,
         )
 
@@ -128,7 +144,16 @@ def lock(session: nox.Session) -> None:
     """Resolve everything again: `uv.lock`, and its hashes in `requirements/`."""
     session.run("uv", "lock", "--upgrade", external=True)
     session.run(
-        "uv", "export", "--all-packages", "--all-extras", "--all-groups", "--frozen",
-        "--no-emit-workspace", "--no-header", "-q", "-o", "requirements/all.txt",
+        "uv",
+        "export",
+        "--all-packages",
+        "--all-extras",
+        "--all-groups",
+        "--frozen",
+        "--no-emit-workspace",
+        "--no-header",
+        "-q",
+        "-o",
+        "requirements/all.txt",
         external=True,
     )

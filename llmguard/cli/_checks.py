@@ -14,7 +14,8 @@ from .. import config
 from ..adapters import provider_for
 from ..errors import LLMGuardError
 from ..guard import Guard, guarded_functions
-from ..pins import Pin, check as check_lock, load_lock
+from ..pins import Pin, load_lock
+from ..pins import check as check_lock
 from ..store import open_store, store_path
 
 __all__ = ["Finding", "check_all"]

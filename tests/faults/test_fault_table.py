@@ -37,9 +37,7 @@ def cases(shapes: tuple[str, ...]) -> list[Any]:
     """Return every fault that applies, for each shape."""
     stream = shapes == STREAMS
     return [
-        pytest.param(
-            fault, shape, id=f"{fault.name}-{shape}"
-        )
+        pytest.param(fault, shape, id=f"{fault.name}-{shape}")
         for fault in FAULTS.values()
         for shape in shapes
         if stream or not fault.stream_only

@@ -194,6 +194,7 @@ def walk(grammar_engine: None) -> Callable[..., bytes]:
     import random
 
     from llguidance import LLTokenizer, TokenizerWrapper
+
     from llmguard_fallbacks.local._decode import Constraint
 
     tokenizer = LLTokenizer(TokenizerWrapper(Bytes()), n_vocab=257, eos_token=256)
@@ -242,9 +243,8 @@ def long_schema() -> dict[str, Any]:
 
 def local_provider(model: str, params: Any = None, **options: Any) -> Any:
     """Return a provider; with the same options it shares the workers of others."""
-    from llmguard_fallbacks.local import provider
-
     from llmguard.pins import Pin
+    from llmguard_fallbacks.local import provider
 
     # A long grace, so that a busy machine does not look like a worker that disobeys.
     defaults = {"n_ctx": 32_768, "n_threads": 1, "grace": 30.0, "queue": 8}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llmguard_fallbacks.local._confidence import field_confidence, leaf_spans, overall
 from llmguard_fallbacks.local._sampling import Sampler, Sampling
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from llmguard_fallbacks.local._job import Delta, FailedError, Job, Result
 
 from llmguard.outcome import Kind
+from llmguard_fallbacks.local._job import Delta, FailedError, Job, Result
 
 pytestmark = pytest.mark.gguf
 

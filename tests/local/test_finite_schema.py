@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from llmguard_fallbacks.local import SchemaRefusedError
 from llmguard_fallbacks.local._schema import LADDER, Limits, make_finite
 

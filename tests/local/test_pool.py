@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from llmguard_fallbacks.local._job import Delta, Failure, Job, Result
-from llmguard_fallbacks.local._pool import Pool, Settings
 
 from llmguard.errors import ConfigError, TierUnavailableError
 from llmguard.outcome import Kind
+from llmguard_fallbacks.local._job import Delta, Failure, Job, Result
+from llmguard_fallbacks.local._pool import Pool, Settings
 
 JOB = Job(messages=[{"role": "user", "content": "x"}])
 WAIT = 20.0

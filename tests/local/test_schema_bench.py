@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from llmguard_fallbacks.local import SchemaRefusedError
 from llmguard_fallbacks.local._job import FailedError, Result
 

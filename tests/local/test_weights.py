@@ -10,12 +10,12 @@ import re
 from typing import Any
 
 import pytest
+
+from llmguard.errors import ConfigError
 from llmguard_fallbacks.local._grounding import candidates, compile_rules, ground
 from llmguard_fallbacks.local._options import read_options, read_params
 from llmguard_fallbacks.local._prompt import ChatPrompt, plain_text
 from llmguard_fallbacks.local._weights import Weights, find_weights, sha256_of, verify
-
-from llmguard.errors import ConfigError
 
 DIGEST = hashlib.sha256(b"weights").hexdigest()
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from llmguard.errors import ConfigError
 from llmguard_fallbacks._rules_text import LIMIT, fold
 from llmguard_fallbacks.rules import (
     Condition,
@@ -22,8 +24,6 @@ from llmguard_fallbacks.rules import (
     regex,
     threshold,
 )
-
-from llmguard.errors import ConfigError
 
 
 def holds(condition: Condition, text: str) -> bool:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from llmguard_fallbacks import rules
 
 from llmguard.contract import Contract
 from llmguard.errors import ConfigError
 from llmguard.guard.tiers import TierContext
+from llmguard_fallbacks import rules
 
 Call: TypeAlias = Callable[..., TierContext]
 FILE = r"""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import pytest
-from llmguard_fallbacks import rules
-from llmguard_fallbacks.rules import Rule, keyword, lookup, regex
 from pydantic import BaseModel
 
 from llmguard.contract import Contract
@@ -16,6 +14,8 @@ from llmguard.errors import ConfigError, TierUnavailableError
 from llmguard.guard.tiers import Tier, TierContext
 from llmguard.outcome import Kind
 from llmguard.reply import Reply
+from llmguard_fallbacks import rules
+from llmguard_fallbacks.rules import Rule, keyword, lookup, regex
 
 Call: TypeAlias = Callable[..., TierContext]
 OTHER = {"category": "other", "priority": "low", "order_id": None}
