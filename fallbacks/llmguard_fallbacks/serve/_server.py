@@ -1,0 +1,127 @@
+"""Running the application: in this process until it is told to stop, or in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from llmguard.errors import ConfigError
+
+from ._settings import require_token
+
+if TYPE_CHECKING:
+    from ._settings import ServeSettings
+    from ._targets import Served
+
+__all__ = ["INSTALL", "create_app", "listen", "run", "running"]
+
+INSTALL = "pip install 'llmguard-fallbacks[serve,llamacpp]'"
+
+
+def create_app(
+    models: list[Served], settings: ServeSettings, *, warm: bool = True
+) -> Any:
+    """Return the server as an ASGI application.
+
+    Args:
+        models: What is served.
+        settings: The limits and the token.
+        warm: Load the models at start-up instead of at the first request.
+
+    Raises:
+        ConfigError: Starlette is not installed.
+    """
+    try:
+        from ._app import make_app
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed: `{INSTALL}`") from error
+    return make_app(models, settings, warm=warm)
+
+
+def listen(host: str, port: int, settings: ServeSettings) -> socket.socket:
+    """Return a listening socket; port 0 takes any free one.
+
+    Raises:
+        ConfigError: Beyond loopback without a token, or the address is taken.
+    """
+    require_token(host, settings.token)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(128)
+    except OSError as error:
+        bound.close()
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another "
+            "`--port`, or 0 for any free one"
+        ) from error
+    return bound
+
+
+def run(app: Any, bound: socket.socket, *, grace: float = 10.0) -> None:
+    """Serve until SIGINT or SIGTERM; answers under way get `grace` seconds to end.
+
+    Raises:
+        ConfigError: uvicorn is not installed.
+    """
+    _server(app, grace).run(sockets=[bound])
+
+
+@contextlib.contextmanager
+def running(
+    models: list[Served],
+    settings: ServeSettings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    warm: bool = True,
+    grace: float = 10.0,
+) -> Generator[str]:
+    """Serve from a thread of this process while the block runs: for tests and scripts.
+
+    Args:
+        models: What is served.
+        settings: The limits and the token.
+        host: Address to listen on.
+        port: Port; 0 takes any free one.
+        warm: Load the models at start-up.
+        grace: Seconds that answers under way get at the end.
+
+    Yields:
+        The base URL for clients, such as `http://127.0.0.1:8080/v1`.
+    """
+    app = create_app(models, settings, warm=warm)
+    bound = listen(host, port, settings)
+    at, name = bound.getsockname()[1], f"[{host}]" if ":" in host else host
+    server = _server(app, grace)
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [bound]}, name="llmguard-serve"
+    )
+    thread.start()
+    try:
+        yield f"http://{name}:{at}/v1"
+    finally:
+        server.should_exit = True
+        thread.join()
+        bound.close()
+
+
+def _server(app: Any, grace: float) -> Any:
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise ConfigError(f"uvicorn is not installed: `{INSTALL}`") from error
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=max(1, round(grace)),
+    )
+    return uvicorn.Server(config)
