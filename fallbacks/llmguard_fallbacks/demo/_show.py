@@ -115,7 +115,7 @@ def show_summary(figures: dict[str, Any], *, queue: str, store: str) -> None:
     click.secho("\n== Summary", bold=True)
     for tier, row in figures["per_tier"].items():
         right = row["category_right"]
-        known = "" if right is None else f"  category as labelled {right}"
+        known = "" if right is None else f"  category right {right}/{row['answers']}"
         click.echo(
             f"  {tier.ljust(13)} {row['answers']:3d} tickets   p50 {row['p50_ms']:7.1f}"
             f" ms   p95 {row['p95_ms']:7.1f} ms{known}"
