@@ -1,0 +1,107 @@
+"""A loopback server that speaks just enough of Chat Completions, in its own process.
+
+`with stub() as url:` starts it and gives its root; `{url}/v1` answers at once with a
+person in JSON (as a tool call where the request offers tools), `{url}/fail/v1` with
+500, `{url}/hang/v1` never. Connections are kept alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["ANSWER", "MODEL", "stub"]
+
+MODEL = "stub-1"
+ANSWER = '{"name": "Ada", "age": 36}'
+
+
+@contextmanager
+def stub() -> Generator[str]:
+    """Run the server in a process of its own.
+
+    Yields:
+        Its root, such as `http://127.0.0.1:40000`.
+    """
+    command = [sys.executable, __file__, "serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this file
+        try:
+            port = process.stdout.readline().strip() if process.stdout else ""
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; requests are answered in order."""
+
+    def __init__(self) -> None:
+        self.buffer = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end].decode("latin-1")
+            whole = end + 4 + _length(head)
+            if len(self.buffer) < whole:
+                return
+            body, self.buffer = self.buffer[end + 4 : whole], self.buffer[whole:]
+            self._answer(head.split(" ", 2)[1], body)
+
+    def _answer(self, path: str, body: bytes) -> None:
+        if path.startswith("/hang"):
+            return
+        failed = path.startswith("/fail")
+        reply = {"error": {"message": "down"}} if failed else _completion(body)
+        status = "500 Internal Server Error" if failed else "200 OK"
+        text = json.dumps(reply).encode()
+        self.transport.write(
+            f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(text)}\r\n\r\n".encode()
+            + text
+        )
+
+
+def _length(head: str) -> int:
+    for line in head.split("\r\n"):
+        name, _, value = line.partition(":")
+        if name.lower() == "content-length":
+            return int(value)
+    return 0
+
+
+def _completion(body: bytes) -> dict[str, Any]:
+    tools = json.loads(body or b"{}").get("tools")
+    message: dict[str, Any] = {"role": "assistant", "content": ANSWER}
+    if tools:
+        function = {"name": tools[0]["function"]["name"], "arguments": ANSWER}
+        call = {"id": "call_1", "type": "function", "function": function}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    finish = "tool_calls" if tools else "stop"
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1700000000,
+        "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 21},
+    }
+
+
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Connection, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["serve"]:
+    asyncio.run(_serve())

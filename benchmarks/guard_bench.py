@@ -1,0 +1,245 @@
+"""What a guard costs on the happy path, and what 8 threads through one guard reach.
+
+The provider answers at once in this process, so that nothing but the guard is timed.
+Each figure is the guarded call minus the bare body in the same round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from _measure import Case, interleave, machine, options, report, spread, table
+from pydantic import BaseModel
+
+from llmguard import INJECTED, Model, Pin, contract, fallback_chain, pinned, static
+from llmguard.adapters import Chunk, Request, register_provider
+from llmguard.breaker import VersionBreaker
+from llmguard.contract import Contract
+from llmguard.guard import Runtime, use_runtime
+from llmguard.outcome import Kind
+from llmguard.reply import Reply
+
+TEXT: Final = '{"name": "Ada", "age": 36}'
+REPLY: Final = Reply(text=TEXT, finish_reason="stop", served_model="instant-1")
+TARGET_US: Final = 50.0
+TARGET_SHARE: Final = 0.95
+THREADS: Final = 8
+
+
+class Person(BaseModel):
+    """The task: two fields."""
+
+    name: str
+    age: int
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A provider that answers at once."""
+
+    remote: bool = False
+    reply: Reply = REPLY
+
+    def complete(self, request: Request) -> Reply:
+        """Answer."""
+        del request
+        return self.reply
+
+    async def acomplete(self, request: Request) -> Reply:
+        """Answer."""
+        del request
+        return self.reply
+
+    def stream(self, request: Request) -> Iterator[Chunk]:
+        """Take no part in this."""
+        raise NotImplementedError(request)
+
+    def astream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Take no part in this."""
+        raise NotImplementedError(request)
+
+    def client(self, timeout: float) -> Any:
+        """Take no part in this."""
+        raise NotImplementedError(timeout)
+
+    def async_client(self, timeout: float) -> Any:
+        """Take no part in this."""
+        raise NotImplementedError(timeout)
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+PROVIDER = Instant()
+PIN = Pin(
+    route="bench", provider="instant", model="instant-1", version_class="immutable"
+)
+LAST = Person(name="nobody", age=0)
+register_provider("instant", lambda _pin: PROVIDER)
+
+
+def body(text: str) -> str:
+    del text
+    return TEXT
+
+
+async def abody(text: str) -> str:
+    del text
+    return TEXT
+
+
+def pinned_body(text: str, *, model: Model = INJECTED) -> Person:
+    return model.complete(text)
+
+
+async def apinned_body(text: str, *, model: Model = INJECTED) -> Person:
+    return await model.acomplete(text)
+
+
+def by_hand(text: str) -> Person:
+    return Person.model_validate_json(body(text))
+
+
+def _sync(function: Callable[[str], object]) -> Case:
+    def run(calls: int) -> None:
+        for number in range(calls):
+            function(f"ticket {number}")
+
+    return run
+
+
+def _async(function: Callable[[str], Awaitable[object]], on: asyncio.Runner) -> Case:
+    async def loop(calls: int) -> None:
+        for number in range(calls):
+            await function(f"ticket {number}")
+
+    return lambda calls: on.run(loop(calls))
+
+
+def _inline(case: Case) -> Case:
+    """Run the body in the caller's thread, where a hanging one cannot be left."""
+    runtime = Runtime(couriers=None)
+
+    def run(calls: int) -> None:
+        with use_runtime(runtime):
+            case(calls)
+
+    return run
+
+
+def _parts() -> dict[str, Case]:
+    """Return the guard's two large parts, each on its own."""
+    breaker, judge, reply = VersionBreaker("bench"), Contract(Person), Reply(text=TEXT)
+
+    def use_breaker(calls: int) -> None:
+        for number in range(calls):
+            permit = breaker.acquire()
+            breaker.record(permit, Kind.OK, elapsed=0.0)
+            breaker.observe(f"ticket {number}", Kind.OK, permit=permit)
+
+    def use_contract(calls: int) -> None:
+        for _ in range(calls):
+            judge.judge(reply)
+
+    return {"breaker alone": use_breaker, "contract alone": use_contract}
+
+
+def _cases(on: asyncio.Runner) -> dict[str, Case]:
+    chain, last = fallback_chain(static("none")), fallback_chain(static(LAST))
+    full, afull = (
+        last(contract(Person)(pinned(PIN)(pinned_body))),
+        last(contract(Person)(pinned(PIN)(apinned_body))),
+    )
+    judged = last(contract(Person)(body))
+    return {
+        "body": _sync(body),
+        "body + pydantic by hand": _sync(by_hand),
+        **_parts(),
+        "deadline, chain, breaker": _inline(_sync(chain(body))),
+        "... and contract": _inline(_sync(judged)),
+        "... and model (all)": _inline(_sync(full)),
+        "all, on a courier thread": _sync(full),
+        "async body": _async(abody, on),
+        "async: deadline, chain, breaker": _async(chain(abody), on),
+        "async: all": _async(afull, on),
+    }
+
+
+def overhead(*, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure microseconds of CPU per call above the bare body."""
+    with asyncio.Runner() as runner:
+        samples = interleave(
+            _cases(runner), calls=20 if quick else 500, rounds=3 if quick else 41
+        )
+    figures = {
+        name: spread(
+            each.cpu,
+            samples["async body" if name.startswith("async") else "body"].cpu,
+            subtract=True,
+        )
+        for name, each in samples.items()
+        if name not in {"body", "async body", "(loop)"}
+    }
+    rows = [[n, f["median"], f["low"], f["high"], f["min"]] for n, f in figures.items()]
+    head = ["CPU us above the bare body", "median", "25 %", "75 %", "least"]
+    table(f"Guard overhead per call; target {TARGET_US:g} us", head, rows)
+    return figures, machine(samples)
+
+
+def _throughput(function: Callable[[str], object], calls: int) -> float:
+    """Return calls per second of 8 threads that start together."""
+    start = threading.Barrier(THREADS + 1)
+
+    def work() -> None:
+        start.wait()
+        for number in range(calls):
+            function(f"ticket {number}")
+
+    threads = [threading.Thread(target=work) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    start.wait()
+    began = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    return THREADS * calls / (time.perf_counter() - began)
+
+
+def threads(*, quick: bool) -> dict[str, float]:
+    """Measure the share of unguarded throughput that a guarded function keeps."""
+
+    def waits(text: str) -> str:
+        time.sleep(0.01)
+        return body(text)
+
+    guarded = fallback_chain(static(LAST))(contract(Person)(waits))
+    calls, rounds = (3, 1) if quick else (100, 9)
+    _throughput(guarded, 3)
+    bare: list[float] = []
+    kept: list[float] = []
+    for number in range(rounds):  # ABBA: a slow drift falls on both alike
+        order = [(bare, waits), (kept, guarded)]
+        for into, function in order if number % 2 else reversed(order):
+            into.append(_throughput(function, calls))
+    share = spread(kept, bare, subtract=False)
+    head = ["share", "median", "25 %", "75 %"]
+    row = ["guarded / bare", share["median"], share["low"], share["high"]]
+    title = f"{THREADS} threads, a 10 ms function; target {TARGET_SHARE}"
+    table(title, head, [row])
+    return share
+
+
+def main() -> None:
+    asked = options(__doc__ or "")
+    figures, about = overhead(quick=asked.quick)
+    shares = threads(quick=asked.quick)
+    report({"overhead_us": figures, "threads": shares}, about, asked.json)
+
+
+if __name__ == "__main__":
+    main()
