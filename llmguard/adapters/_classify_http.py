@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
 import re
 from collections.abc import Mapping
@@ -190,7 +189,9 @@ def _number(text: str | None) -> float | None:
 
 def _date(text: str | None, now: float) -> float | None:
     try:
-        when = email.utils.parsedate_to_datetime(text or "")
+        from email.utils import parsedate_to_datetime
+
+        when = parsedate_to_datetime(text or "")
     except (TypeError, ValueError):
         return None
     return max(0.0, when.timestamp() - now)

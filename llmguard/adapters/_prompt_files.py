@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +36,8 @@ def parse_prompt(text: str, *, toml: bool, path: Path) -> PromptFile:
     Raises:
         ConfigError: The TOML does not parse, or holds something unknown.
     """
+    import tomllib
+
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     body: str | None = None
     if not toml:

@@ -7,7 +7,6 @@ import difflib
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from ..errors import ConfigError
@@ -154,6 +153,8 @@ def register_provider(name: str, factory: ProviderFactory) -> None:
 
 def known_providers() -> tuple[str, ...]:
     """Return the names that a pin's `provider` may have here, sorted."""
+    from importlib.metadata import entry_points  # 10 ms that most programs never need
+
     names = {*_registry.factories, *_BUILT_IN}
     return tuple(sorted(names.union(e.name for e in entry_points(group=GROUP))))
 
@@ -172,6 +173,8 @@ def _factory(pin: Pin) -> ProviderFactory:
     found = _registry.factories.get(pin.provider) or _BUILT_IN.get(pin.provider)
     if found is not None:
         return found
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group=GROUP, name=pin.provider):
         factory: ProviderFactory = entry.load()
         return factory

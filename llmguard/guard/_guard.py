@@ -19,7 +19,6 @@ from .. import config
 from ..errors import ConfigError, LLMGuardWarning
 from ._binder import Binder, visible_signature
 from ._call import Call
-from ._drive_async import adrive, adrive_stream
 from ._drive_sync import drive, drive_stream
 from ._engine import Walk
 from ._plan import Step, build_steps
@@ -278,6 +277,8 @@ def _sync(guard: Guard) -> Callable[..., Any]:
 
 
 def _async(guard: Guard) -> Callable[..., Any]:
+    from ._drive_async import adrive  # asyncio is heavy; sync programs need none of it
+
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         runtime = current_runtime()
         return await adrive(Walk(Call(guard, runtime, args, kwargs)).run(), runtime)
@@ -295,6 +296,8 @@ def _gen(guard: Guard) -> Callable[..., Any]:
 
 
 def _agen(guard: Guard) -> Callable[..., Any]:
+    from ._drive_async import adrive_stream
+
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
         runtime = current_runtime()
         walk = StreamWalk(Call(guard, runtime, args, kwargs))
