@@ -36,7 +36,10 @@ class SystemClock:
 
     monotonic = staticmethod(_time.monotonic)
     time = staticmethod(_time.time)
-    sleep = staticmethod(_time.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread."""
+        _time.sleep(seconds)
 
     async def asleep(self, seconds: float) -> None:
         """Suspend the calling task."""

@@ -28,7 +28,7 @@ or edit that repairs it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .outcome import Kind, Outcome, Violation
@@ -152,7 +152,7 @@ class FallbackExhaustedError(ExceptionGroup[CallError], LLMGuardError):
 
     outcome: Outcome | None = None
 
-    def derive(self, excs: Sequence[CallError]) -> FallbackExhaustedError:
+    def derive(self, excs: Sequence[Any], /) -> FallbackExhaustedError:  # type: ignore[override] # a subgroup holds what the group held
         """Keep the type and the outcome when the group is split."""
         group = FallbackExhaustedError(self.message, list(excs))
         group.outcome = self.outcome

@@ -41,7 +41,8 @@ class _Failure(click.ClickException):
 
     def __init__(self, error: LLMGuardError) -> None:
         super().__init__(str(error))
-        self.exit_code = _STALE if isinstance(error, LockError) else 1
+        stale = isinstance(error, LockError)
+        self.exit_code = _STALE if stale else 1  # type: ignore[misc] # a ClassVar in click's stubs, read off the instance
 
 
 class PinGroup(click.Group):
@@ -55,7 +56,7 @@ class PinGroup(click.Group):
             raise _Failure(error) from error
 
 
-class Horizon(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] - not generic before click 8.2
+class Horizon(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument] - not generic before click 8.2
     """A span such as 90d or 12w."""
 
     name = "span"

@@ -146,13 +146,17 @@ def _regex(text: str) -> bool:
 
 def _iri(text: str) -> bool:
     """Check an IRI as the URI that RFC 3987, section 3.1, maps it to."""
-    from rfc3986_validator import validate_rfc3986
+    from rfc3986_validator import (
+        validate_rfc3986,  # pyright: ignore[reportUnknownVariableType] - untyped
+    )
 
     return "\n" not in text and bool(validate_rfc3986(_as_uri(text), rule="URI"))
 
 
 def _iri_reference(text: str) -> bool:
-    from rfc3986_validator import validate_rfc3986
+    from rfc3986_validator import (
+        validate_rfc3986,  # pyright: ignore[reportUnknownVariableType] - untyped
+    )
 
     return bool(validate_rfc3986(_as_uri(text), rule="URI_reference"))
 
