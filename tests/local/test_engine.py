@@ -137,6 +137,18 @@ def test_a_cut_answer_is_drawn_again_shorter(
     assert len(json.loads(found.text)) >= 2
 
 
+def test_a_tighter_grammar_may_not_exist(
+    engine: Any, answer: Callable[..., Result]
+) -> None:
+    """A recursion that must go deep keeps its depth, and says that it does not fit."""
+    node = {"required": ["n"], "properties": {"n": {"$ref": "#/$defs/b"}}}
+    leaf = {"required": ["t"], "properties": {"t": {"type": "string", "minLength": 90}}}
+    inner = {"anyOf": [leaf, {"$ref": "#/$defs/a"}]}
+    schema = {"$ref": "#/$defs/a", "$defs": {"a": node, "b": inner}}
+    with pytest.raises(FailedError, match="raise `n_ctx`"):
+        answer(engine, schema=schema, max_tokens=20, temperature=1.0)
+
+
 def test_an_answer_that_cannot_fit_says_so(
     engine: Any, answer: Callable[..., Result]
 ) -> None:

@@ -36,10 +36,10 @@ def records() -> list[dict[str, Any]]:
 
 def outcome(engine: Any, answer: Callable[..., Result], schema: Any, seed: int) -> str:
     """Draw one answer and say what became of it."""
-    from llmguard_fallbacks.local._grammar import compile_grammar
+    from llmguard_fallbacks.local._grammar import compile_first
 
     try:
-        compile_grammar(schema)
+        compile_first(schema)
     except SchemaRefusedError:
         return "refused"
     try:

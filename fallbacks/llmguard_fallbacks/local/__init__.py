@@ -37,6 +37,6 @@ def schema_report(schema: Any) -> tuple[Unenforced, ...]:
         SchemaRefusedError: The local runtime cannot answer under this schema.
         ConfigError: `llguidance` is not installed.
     """
-    from ._grammar import compile_grammar
+    from ._grammar import compile_first
 
-    return compile_grammar(schema).finite.unenforced
+    return compile_first(schema)[1].finite.unenforced

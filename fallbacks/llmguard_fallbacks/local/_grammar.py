@@ -15,7 +15,7 @@ from ._imports import load
 from ._schema import LADDER, Finite, Limits, SchemaRefusedError, make_finite
 from ._schema_types import Node
 
-__all__ = ["Grammar", "compile_grammar", "refuses"]
+__all__ = ["Grammar", "compile_first", "compile_grammar", "refuses"]
 
 _OPTIONS: Final[Any] = {
     # Flexible white space lets a small model emit blank lines for ever.
@@ -75,3 +75,21 @@ def compile_grammar(schema: Any, *, limits: Limits = LADDER[0]) -> Grammar:
         json.dumps(finite.schema), overrides=_OPTIONS
     )
     return Grammar(text=text, finite=finite)
+
+
+def compile_first(schema: Any) -> tuple[int, Grammar]:
+    """Return the first rung of the ladder that compiles, and its grammar.
+
+    A schema that is too large with room for long texts may do with less.
+
+    Raises:
+        SchemaRefusedError: No rung compiles; the reason is that of the first.
+    """
+    reason = None
+    for rung, limits in enumerate(LADDER):
+        try:
+            return rung, compile_grammar(schema, limits=limits)
+        except SchemaRefusedError as error:
+            reason = reason or error
+    assert reason is not None  # noqa: S101 - the ladder has rungs
+    raise reason

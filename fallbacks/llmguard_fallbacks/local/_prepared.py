@@ -6,14 +6,12 @@ import json
 
 from llmguard.outcome import Violation
 
-from ._grammar import Grammar, compile_grammar
+from ._grammar import Grammar, compile_first, compile_grammar
 from ._imports import load
 from ._schema import LADDER
-from ._schema_types import pointer
+from ._schema_types import SchemaRefusedError, pointer
 
 __all__ = ["Climb", "Prepared"]
-
-_LAST = len(LADDER) - 1
 
 
 class Prepared:
@@ -27,6 +25,7 @@ class Prepared:
         )
         self._validator = kind(self._schema, format_checker=kind.FORMAT_CHECKER)
         self._grammars: dict[int, Grammar] = {}
+        self._first: int | None = None
 
     def grammar(self, rung: int) -> Grammar:
         """Return the grammar within the limits of one rung of the ladder."""
@@ -34,12 +33,30 @@ class Prepared:
             self._grammars[rung] = compile_grammar(self._schema, limits=LADDER[rung])
         return self._grammars[rung]
 
-    def rung_that_fits(self, room: int) -> int:
-        """Return the first rung whose longest answer fits, else the tightest one."""
-        for rung in range(_LAST):
-            if self.grammar(rung).finite.worst_bytes <= room:
-                return rung
-        return _LAST
+    def first(self) -> int:
+        """Return the first rung that compiles; see `compile_first`."""
+        if self._first is None:
+            self._first, grammar = compile_first(self._schema)
+            self._grammars[self._first] = grammar
+        return self._first
+
+    def rung_that_fits(self, room: int, *, above: int = -1) -> int:
+        """Return the first rung whose longest answer fits, else the tightest one.
+
+        Args:
+            room: Tokens that the answer may have.
+            above: Rungs up to this one were tried already.
+        """
+        best = max(above, self.first())
+        for rung in range(max(above + 1, self.first()), len(LADDER)):
+            try:
+                finite = self.grammar(rung).finite
+            except SchemaRefusedError:
+                break  # a recursion, for example, that needs more depth
+            best = rung
+            if finite.worst_bytes <= room:
+                break
+        return best
 
     def violations(self, text: str) -> tuple[Violation, ...]:
         """Return how an answer breaks the original schema."""
@@ -73,7 +90,7 @@ class Climb:
     def __init__(self, prepared: Prepared, room: int, *, stream: bool) -> None:
         self._prepared = prepared
         self._room = room
-        self._rung = prepared.rung_that_fits(room) if stream else 0
+        self._rung = prepared.rung_that_fits(room) if stream else prepared.first()
         finite = self.grammar.finite
         self.live = stream and not finite.unenforced and finite.worst_bytes <= room
 
@@ -83,6 +100,5 @@ class Climb:
         return self._prepared.grammar(self._rung)
 
     def tighten(self) -> None:
-        """Take a grammar of shorter answers."""
-        fits = self._prepared.rung_that_fits(self._room)
-        self._rung = min(max(self._rung + 1, fits), _LAST)
+        """Take a grammar of shorter answers, if there is one."""
+        self._rung = self._prepared.rung_that_fits(self._room, above=self._rung)

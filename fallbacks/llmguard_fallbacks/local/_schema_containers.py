@@ -85,14 +85,18 @@ class Containers:
         required = list(dict.fromkeys(as_list(keywords.get("required"))))
         names = [*as_map(keywords.get("properties"))]
         names += [n for n in required if n not in names]
+        low, high = _counts(keywords)
+        spare = max(self._limits.optional, low - len(required))
         properties: dict[str, Node] = {}
         for name in names:
+            if name not in required and spare == 0:
+                continue
             found = self._property(flat, name, path)
+            spare -= found is not None and name not in required
             if found is not None:
                 properties[name] = found
             elif name in required:
                 return None
-        low, high = _counts(keywords)
         if not properties and high > 0 and not as_map(keywords.get("properties")):
             return self._map(flat, path, low, high)
         return _closed(properties, required, low, high)

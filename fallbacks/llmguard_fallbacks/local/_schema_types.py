@@ -62,6 +62,7 @@ class Limits:
         depth: Times one recursive `$ref` is followed below itself.
         magnitude: Largest absolute value of a number without bounds.
         step: Decimal step of a number without `multipleOf`.
+        optional: Optional properties kept in an object, first ones first.
         branches: Alternatives kept of a product of `anyOf` and `allOf`.
         nodes: Schema nodes built before the schema is refused as too large.
     """
@@ -73,6 +74,7 @@ class Limits:
     depth: int = 3
     magnitude: int = 1_000_000_000
     step: float = 0.01
+    optional: int = 1000
     branches: int = 64
     nodes: int = 20_000
 
@@ -80,8 +82,8 @@ class Limits:
 LADDER: Final[tuple[Limits, ...]] = (
     Limits(),
     Limits(string=128, items=8, entries=4, depth=2),
-    Limits(string=32, items=3, entries=2, depth=1, key=12),
-    Limits(string=12, items=1, entries=1, depth=1, key=6, magnitude=1000, branches=16),
+    Limits(string=32, items=3, entries=2, depth=1, key=12, optional=20),
+    Limits(string=12, items=1, entries=1, depth=1, key=6, magnitude=1000, optional=0),
 )
 """Ever tighter limits: an answer that was cut off is drawn again from the next rung."""
 
