@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, cast, get_args, get_origin
 
 from ..errors import ConfigError
 from ._check import Check
-from ._jsonschema import SchemaShape
 from ._parse import ParseMode
 from ._refusal import is_refusal
 from ._schema import Shape, alternatives, json_types
@@ -33,6 +32,8 @@ def make_shape(
 ) -> Shape:
     """Choose how values are read: by a type, or by a JSON Schema document."""
     if isinstance(schema, Mapping | bool):
+        from ._jsonschema import SchemaShape  # its many patterns take 40 ms to compile
+
         return SchemaShape(cast("Mapping[str, object]", schema), documents=schemas)
     if schemas:
         raise ConfigError(
