@@ -35,7 +35,12 @@ _ELSEWHERE: Final = {
         "llmguard-fallbacks[llamacpp] llmguard-models",
         "The whole chain, offline.",
     ),
+    "models": ("llmguard-fallbacks", "Weights: list, add, pull, verify, bench."),
     "queue": ("llmguard-fallbacks", "Tickets that wait for a person."),
+    "serve": (
+        "'llmguard-fallbacks[serve,llamacpp]'",
+        "Local models over OpenAI's API.",
+    ),
 }
 
 
