@@ -30,6 +30,8 @@ class Config:
         strict: Refuse pins whose model name no naming rule knows.
         refuse_remote: Refuse every call that would leave the machine.
         deadline: Seconds a guarded call may take when it names no deadline itself.
+        exercise: Share of answered calls, from 0 to 1, whose lower tiers also run in
+            the background; 0 for none.
         capture_content: Put prompts and answers into telemetry; off because they
             may hold personal data.
         root: The directory of the nearest `pyproject.toml`, else the working
@@ -41,6 +43,7 @@ class Config:
     strict: bool = False
     refuse_remote: bool = False
     deadline: float = 30.0
+    exercise: float = 0.01
     capture_content: bool = False
     root: Path = field(default_factory=Path.cwd)
 
@@ -53,6 +56,7 @@ class ConfigValues(TypedDict, total=False):
     strict: bool
     refuse_remote: bool
     deadline: float
+    exercise: float
     capture_content: bool
 
 
@@ -231,6 +235,13 @@ def _seconds(key: str, value: object, source: str, _base: Path) -> float:
     return float(cast("float", value))
 
 
+def _share(key: str, value: object, source: str, _base: Path) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and 0 <= cast("float", value) <= 1):
+        raise _wrong(key, value, source, "a share from 0 to 1, such as 0.01")
+    return float(cast("float", value))
+
+
 _DEFAULTS: Final = Config(root=Path())
 _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "store": _store,
@@ -238,5 +249,6 @@ _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "strict": _flag,
     "refuse_remote": _flag,
     "deadline": _seconds,
+    "exercise": _share,
     "capture_content": _flag,
 }

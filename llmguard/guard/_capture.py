@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..outcome import Outcome
 
-__all__ = ["capture", "current_outcome", "publish"]
+__all__ = ["capture", "current_outcome", "detach", "publish"]
 
 
 @dataclass(slots=True)
@@ -59,3 +59,8 @@ def publish(outcome: Outcome) -> None:
     while box is not None:
         box.outcomes.append(outcome)
         box = box.parent
+
+
+def detach() -> None:
+    """Have what follows in this context reach nobody's `capture()`."""
+    _BOX.set(None)

@@ -11,10 +11,16 @@ import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from ..outcome import Outcome
+from ..outcome import Attempt, Outcome
 
-__all__ = ["Activity", "process_name"]
+__all__ = ["DRILL", "EXERCISE", "Activity", "process_name"]
+
+EXERCISE: Final = " (exercise)"
+"""Follows the tier's name in rows of attempts that no caller waited for."""
+DRILL: Final = " (drill)"
+"""Follows the tier's name in rows written by `llmguard drill`."""
 
 _MAX_ROWS = 10_000
 """Distinct rows held between two flushes; more would mean unbounded labels."""
@@ -50,6 +56,20 @@ class Activity:
                 self._add(key, a.elapsed, outcome.at + a.started)
             whole = "degraded" if outcome.degraded else str(outcome.kind)
             self._add((outcome.function, "", "", whole), outcome.elapsed, outcome.at)
+
+    def note(self, function: str, attempt: Attempt, at: float, source: str) -> None:
+        """Count one attempt apart from live ones.
+
+        Args:
+            function: Qualified name.
+            attempt: The attempt.
+            at: When its call began, epoch seconds.
+            source: `EXERCISE` or `DRILL`, put after the tier's name.
+        """
+        tier = f"{attempt.tier}{source}"
+        key = (function, tier, attempt.pin, str(attempt.kind))
+        with self._lock:
+            self._add(key, attempt.elapsed, at + attempt.started)
 
     def _add(self, key: tuple[str, str, str, str], elapsed: float, at: float) -> None:
         cell = self._cells.get(key)
