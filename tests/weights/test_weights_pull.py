@@ -111,6 +111,17 @@ def test_missing_file_says_what_to_check(get: Any) -> None:
         get(revision="gone")
 
 
+def test_the_token_stays_with_the_hub() -> None:
+    """Whoever the hub redirects to does not get the token."""
+    import huggingface_hub
+
+    from llmguard_fallbacks.weights._pull import _headers
+
+    for location, sent in (("https://hub.test/a", True), ("https://cdn.test/a", False)):
+        found = _headers(huggingface_hub, location, "hf_x", home="https://hub.test")
+        assert sent == ("authorization" in found)
+
+
 def test_no_hub_says_how_to_go_on(tmp_path: pathlib.Path) -> None:
     """A refused connection is one message."""
     with pytest.raises(PullError, match="run the same command again"):

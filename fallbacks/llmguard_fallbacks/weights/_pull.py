@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
+from urllib.parse import urlsplit
 
 from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.pins import sha256_file
@@ -79,21 +79,18 @@ def pull(
     place = to / PurePosixPath(file).name
     if place.exists():
         return _already(place, expected, source)
-    staging = to / ".incoming" / re.sub(r"[^A-Za-z0-9_.-]", "-", source)
+    part = to / ".incoming" / (re.sub(r"[^A-Za-z0-9_.-]", "-", source) + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    # Between the two questions a branch may move; the commit cannot.
+    fixed = _look(
+        hub, repo, file, revision=seen.commit_hash, endpoint=endpoint, token=token
+    )
     with _failing(hub, f"{repo}:{file}"):
-        arrived = hub.hf_hub_download(
-            repo,
-            file,
-            revision=seen.commit_hash,
-            local_dir=staging,
-            endpoint=endpoint,
-            token=token,
-        )
-    digest = _accept(Path(arrived), expected, staging)
-    _place(Path(arrived), place)
-    shutil.rmtree(staging, ignore_errors=True)
+        _fetch(hub, fixed, part, token, home=endpoint or hub.constants.ENDPOINT)
+    digest = _accept(part, expected)
+    part.replace(place)
     with contextlib.suppress(OSError):
-        staging.parent.rmdir()  # stays while another file is on its way
+        part.parent.rmdir()  # stays while another file is on its way
     return Pulled(path=place, source=source, sha256=digest, downloaded=True)
 
 
@@ -115,6 +112,7 @@ def _check(repo: str, file: str, sha256: str) -> str:
 def _hub() -> Any:
     try:
         import huggingface_hub
+        import huggingface_hub.file_download
     except ImportError as error:
         raise ConfigError(f"huggingface_hub is not installed: `{INSTALL}`") from error
     return huggingface_hub
@@ -162,26 +160,67 @@ def _already(place: Path, expected: str, source: str) -> Pulled:
     return Pulled(path=place, source=source, sha256=found, downloaded=False)
 
 
-def _accept(arrived: Path, expected: str, staging: Path) -> str:
-    found = sha256_file(arrived)
+def _fetch(hub: Any, seen: Any, part: Path, token: str | None, *, home: str) -> None:
+    """Bring a file up to its full size, from where an earlier try stopped.
+
+    `hf_hub_download` of huggingface_hub 2 throws away what was half downloaded, so its
+    lower half is driven here, on a file that stays.
+    """
+    size = int(seen.size or 0)
+    with part.open("ab") as file:
+        _hold(file, part)
+        if file.tell() > size:
+            file.truncate(0)  # no beginning of this file
+        if file.tell() < size:
+            hub.file_download.http_get(
+                seen.location,
+                file,
+                resume_size=file.tell(),
+                headers=_headers(hub, seen.location, token, home=home),
+                expected_size=size,
+            )
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _headers(
+    hub: Any, location: str, token: str | None, *, home: str
+) -> dict[str, str]:
+    headers: dict[str, str] = hub.utils.build_hf_headers(token=token)
+    if urlsplit(location).netloc != urlsplit(home).netloc:
+        # The token is for the hub, not for whom it redirects to.
+        headers.pop("authorization", None)
+    return headers
+
+
+def _hold(file: BinaryIO, part: Path) -> None:
+    """Refuse to write where another process writes."""
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise PullError(
+            f"another process is downloading {part.name!r}; let it finish"
+        ) from error
+
+
+def _accept(part: Path, expected: str) -> str:
+    found = sha256_file(part)
     if found != expected:
-        shutil.rmtree(staging, ignore_errors=True)
+        part.unlink()
         raise PullError(
             f"what arrived has sha256 {found!r}, expected {expected!r}; it was "
             "deleted. Try again, and distrust the mirror if it happens twice"
         )
     try:
-        read_header(arrived)
+        read_header(part)
     except ConfigError:
-        shutil.rmtree(staging, ignore_errors=True)
+        part.unlink()
         raise
     return found
-
-
-def _place(arrived: Path, place: Path) -> None:
-    with arrived.open("rb") as file:
-        os.fsync(file.fileno())
-    arrived.replace(place)
 
 
 @contextlib.contextmanager
@@ -190,6 +229,8 @@ def _failing(hub: Any, name: str) -> Any:
     errors = hub.errors
     try:
         yield
+    except PullError:
+        raise
     except errors.GatedRepoError as error:
         raise PullError(
             f"{name} is gated; accept its terms on the hub and `hf auth login`"
