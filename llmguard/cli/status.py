@@ -7,10 +7,12 @@ import time
 import click
 
 from ..store import open_store, store_path
-from ._report import Report, gather
+from ._report import Report, TierLine, gather
 from ._text import age, emit_json, table
 
 __all__ = ["status"]
+
+_WORDS = {True: "PROVEN", False: "UNPROVEN", None: "-"}
 
 
 @click.command()
@@ -58,6 +60,7 @@ def _print(report: Report) -> None:
     if report.tiers:
         click.echo("\nTiers")
         click.echo(_tiers(report))
+        click.echo(f"  {_legend(report)}")
     if report.breakers:
         click.echo("\nBreakers")
         click.echo(_breakers(report))
@@ -71,16 +74,19 @@ def _print(report: Report) -> None:
 def _calls(report: Report) -> str:
     rows: list[tuple[object, ...]] = []
     for function, counts in sorted(report.calls.items()):
-        share = counts["degraded"] / counts["calls"]
+        degraded = counts["degraded"] / counts["calls"]
+        deferred = counts.get("deferred", 0) / counts["calls"]
         others = {
-            k: n for k, n in counts.items() if k not in {"calls", "ok", "degraded"}
+            k: n
+            for k, n in counts.items()
+            if k not in {"calls", "ok", "degraded", "deferred"}
         }
         failed = ", ".join(f"{n} {kind}" for kind, n in sorted(others.items()))
         rows.append(
             (
                 function,
                 f"{counts['calls']} calls",
-                f"{share:.1%} degraded or deferred",
+                f"{degraded:.1%} degraded, {deferred:.1%} deferred",
                 failed,
             )
         )
@@ -90,7 +96,7 @@ def _calls(report: Report) -> str:
 def _tiers(report: Report) -> str:
     now = report.at
     rows: list[tuple[object, ...]] = [
-        ("function", "tier", "pin", "ok", "mean", "last ok", "", "otherwise")
+        ("function", "tier", "pin", "ok", "mean", "last ok", "", "fails", "otherwise")
     ]
     for line in report.tiers:
         failed = ", ".join(f"{n} {k}" for k, n in sorted(line.failed.items()))
@@ -101,12 +107,33 @@ def _tiers(report: Report) -> str:
                 line.pin or "-",
                 line.answered,
                 "-" if line.mean_ms is None else f"{line.mean_ms:.0f} ms",
-                "never" if line.last_ok is None else f"{age(now - line.last_ok)} ago",
-                "PROVEN" if line.proven else "UNPROVEN",
+                _last_ok(line, now),
+                _WORDS[line.proven],
+                "-" if line.bound is None else f"<= {line.bound:.1%}",
                 failed,
             )
         )
     return table(rows)
+
+
+def _last_ok(line: TierLine, now: float) -> str:
+    if line.last_ok is None:
+        return "never"
+    source = "" if line.source == "live" else f" ({line.source})"
+    return f"{age(now - line.last_ok)} ago{source}"
+
+
+def _legend(report: Report) -> str:
+    """Explain the two columns that need it, and name the command for the unproven."""
+    text = (
+        "PROVEN: a good answer within 24 h, to a live call, an exercise or a drill.\n"
+        "  fails: highest failure rate that fits the last 24 h, at 95 % confidence."
+    )
+    unproven = {line.function for line in report.tiers if line.proven is False}
+    unproven = {name for name in unproven if not name.startswith("__main__.")}
+    for function in sorted(unproven):
+        text += f"\n  unproven: `llmguard drill {':'.join(function.rsplit('.', 1))}`"
+    return text
 
 
 def _breakers(report: Report) -> str:

@@ -47,14 +47,22 @@ class Give:
 
 
 class Run:
-    """Run one tier once; `timeout` is this attempt's share of the deadline."""
+    """Run one tier once; `timeout` is this attempt's share of the deadline.
+
+    `paused` is the time that the consumer of a stream kept it waiting; `left` says that
+    its thread was abandoned; `inner` is the call context of an async stream's body.
+    """
 
     __slots__ = (
         "call",
         "deadline_at",
         "feedback",
+        "inner",
+        "left",
         "model",
+        "paused",
         "scope",
+        "started",
         "step",
         "timeout",
     )
@@ -66,9 +74,13 @@ class Run:
         self.step = step
         self.timeout = timeout
         self.feedback = feedback
-        self.deadline_at = call.clock.monotonic() + timeout
+        self.started = call.clock.monotonic()
+        self.paused = 0.0
+        self.deadline_at = self.started + timeout
         self.model: Model | None = None
         self.scope: Context | None = None
+        self.inner: CallContext | None = None
+        self.left = False
 
     @property
     def inline(self) -> bool:
@@ -98,10 +110,15 @@ class Run:
                 f"`{self.call.guard.name}`: a tier probably calls the function that "
                 "it is a fallback of. Call another function there."
             )
-        deadline_at = None if self.inline else self.deadline_at
+        deadline_at = None if self.step.inline else self.deadline_at
         return CallContext(
             deadline_at=deadline_at, labels=outer.labels, depth=outer.depth + 1
         )
+
+    def pause(self, seconds: float) -> None:
+        """Leave out the time that the consumer of a stream took between chunks."""
+        self.paused += seconds
+        self.deadline_at += seconds
 
     def invoke(self) -> object:
         """Run the tier here and now (sync tiers, and the start of async ones)."""
@@ -135,6 +152,7 @@ class Pull:
         if run.scope is None:
             # One context for all chunks: what the body sets, it can reset.
             run.scope = copy_context()
+            run.scope.run(CALL_CONTEXT.set, run.context())
 
     @property
     def timeout(self) -> float:

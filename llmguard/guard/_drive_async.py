@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ConfigError
 from ._commands import END, Give, Pull, Result, Run, Sleep
+from ._deadline import CALL_CONTEXT
 from ._drive_sync import job_result, shed_error
 from ._engine import Flow
 
@@ -59,7 +60,8 @@ async def _execute(command: object, runtime: Runtime) -> Result:
         return Result()
     if isinstance(command, Pull):
         source = cast("AsyncIterator[object]", command.source)
-        return await _timed(lambda: _next(source), command.timeout)
+        pulled = command.run
+        return await _timed(lambda: _next(source, pulled), command.timeout)
     run = cast("Run", command)
     if run.is_async:
         return await _timed(run.ainvoke, run.timeout)
@@ -71,8 +73,14 @@ async def _execute(command: object, runtime: Runtime) -> Result:
     return await _in_thread(run, runtime.couriers)
 
 
-async def _next(source: AsyncIterator[object]) -> object:
-    return await anext(source, END)
+async def _next(source: AsyncIterator[object], run: Run) -> object:
+    """Get a chunk; guarded calls in the body inherit what the attempt has left."""
+    token = CALL_CONTEXT.set(run.inner or run.context())
+    try:
+        return await anext(source, END)
+    finally:
+        run.inner = CALL_CONTEXT.get()
+        CALL_CONTEXT.reset(token)
 
 
 async def _timed(work: Callable[[], Awaitable[object]], timeout: float) -> Result:  # noqa: ASYNC109 - the engine owns the clock
@@ -97,7 +105,7 @@ async def _in_thread(run: Run, couriers: Couriers) -> Result:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(done.set)
 
-    job = couriers.submit(run.invoke, finished)
+    job = couriers.submit(run.invoke, finished, owner=run.step)
     if job is None:
         return Result(error=shed_error(run.step.name))
     try:

@@ -71,22 +71,24 @@ def _timed(
     """Run `work`, at most `timeout` seconds of it where there are couriers."""
     if couriers is None:
         try:
-            return Result(value=work())
+            value = work() if run.scope is None else run.scope.run(work)
+            return Result(value=value)
         except Exception as error:  # noqa: BLE001 - classified by the engine
             return Result(error=error)
-    job = couriers.submit(work, scope=run.scope)
+    job = couriers.submit(work, scope=run.scope, owner=run.step)
     if job is None:
         return Result(error=shed_error(run.step.name))
-    return _await_job(job, timeout, couriers)
+    return _await_job(job, timeout, run, couriers)
 
 
-def _await_job(job: Job, timeout: float, couriers: Couriers) -> Result:
+def _await_job(job: Job, timeout: float, run: Run, couriers: Couriers) -> Result:
     try:
         finished = job.wait(timeout)
     except BaseException:
-        couriers.abandon(job)
+        run.left = couriers.abandon(job)
         raise
     if not finished and couriers.abandon(job):
+        run.left = True
         return Result(timed_out=True)
     return job_result(job)
 
@@ -102,7 +104,7 @@ def job_result(job: Job) -> Result:
 
 def drive_stream(flow: Flow, runtime: Runtime) -> Generator[object]:
     """Run a streaming call; the consumer pulls the chunks."""
-    source: object = None
+    pull: Pull | None = None
     command = next(flow)
     try:
         while True:
@@ -115,19 +117,20 @@ def drive_stream(flow: Flow, runtime: Runtime) -> Generator[object]:
                 command = flow.send(Result())
                 continue
             if isinstance(command, Pull):
-                source = command.source
+                pull = command
             command = _perform(flow, command, runtime)
     except StopIteration:
         return
     finally:
-        close = getattr(source, "close", None)
-        if close is not None:
-            _close_quietly(close)
+        if pull is not None:
+            _close(pull)
 
 
-def _close_quietly(close: Callable[[], object]) -> None:
-    """Close the user's generator; one still running in a thread cannot be closed."""
-    try:
-        close()
-    except (ValueError, RuntimeError):
-        return
+def _close(pull: Pull) -> None:
+    """Close the user's generator; one still running in a thread cannot be closed.
+
+    In the context that it ran in: what its body set there it may reset.
+    """
+    scope = pull.run.scope
+    if scope is not None and not pull.run.left:
+        scope.run(cast("Generator[object]", pull.source).close)

@@ -87,7 +87,7 @@ class Walk:
         """Try one tier; None means that the next one should."""
         until = self.call.slice_end(step)
         reason = self.why_not(step, until)
-        if not reason and step.bulkhead is not None and not step.bulkhead.enter():
+        if not reason and not self._enter(step):
             reason = f"all {step.options.concurrency} places are taken"
         if reason:
             self.skip(step, reason)
@@ -97,6 +97,13 @@ class Walk:
         finally:
             if step.bulkhead is not None:
                 step.bulkhead.leave()
+
+    def _enter(self, step: Step) -> bool:
+        """Take a place in the tier; threads that hang in it keep theirs."""
+        if step.bulkhead is None:
+            return True
+        couriers = self.call.runtime.couriers
+        return step.bulkhead.enter(hung=0 if couriers is None else couriers.hung(step))
 
     def _tries(
         self, step: Step, until: float
@@ -187,8 +194,7 @@ class Walk:
         self, run: Run, judged: Judged, number: int, admission: Admission
     ) -> None:
         """Tell the breaker and the call how an attempt ended."""
-        started = run.deadline_at - run.timeout
-        elapsed = self.call.clock.monotonic() - started
+        elapsed = self.call.clock.monotonic() - run.started - run.paused
         breaker, permit = admission.breaker, admission.permit
         if breaker is not None and permit is not None:
             breaker.record(permit, judged.kind, elapsed=elapsed, exc=judged.error)
@@ -196,7 +202,14 @@ class Walk:
                 breaker.observe(self.call.fingerprint, judged.kind, permit=permit)
         if judged.kind is Kind.OK:
             run.step.learn(elapsed)
-        self._note(run.step, judged, number, started, reask=bool(run.feedback))
+        self._note(
+            run.step,
+            judged,
+            number,
+            run.started,
+            elapsed=elapsed,
+            reask=bool(run.feedback),
+        )
         if isinstance(judged.error, Deferred):
             self.finish(Kind.SKIPPED)
             raise judged.error
@@ -252,6 +265,7 @@ class Walk:
         number: int,
         started: float,
         *,
+        elapsed: float = 0.0,
         reask: bool = False,
     ) -> None:
         call = self.call
@@ -266,7 +280,7 @@ class Walk:
                 number=number,
                 kind=judged.kind,
                 started=started - call.started,
-                elapsed=call.clock.monotonic() - started,
+                elapsed=elapsed,
                 pin=pin_id,
                 model="" if pin is None else pin.model,
                 served_model=None if reply is None else reply.served_model,
@@ -293,6 +307,8 @@ class Walk:
         self.published = True
         publish(outcome)
         emit(outcome)
+        if step is not None and self.call.runtime.exercise is not None:
+            self.call.runtime.exercise(self.call, step)
         return outcome
 
     def exhausted(self) -> Exception:

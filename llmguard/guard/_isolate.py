@@ -2,19 +2,22 @@
 
 Python cannot stop a running function, so a sync tier that hangs is abandoned: the
 caller goes on to the next tier at its deadline and the thread, now a *zombie*, ends
-when its own socket times out. Zombies are counted, and above a limit new work is
-refused at once, so a provider that hangs for hours cannot eat the process's threads.
+when its own socket times out. Zombies are counted, and above a limit tiers that
+have some are refused at once, so a provider that hangs for hours cannot eat the
+process's threads; a tier that never hung still runs, or the hanging one would take the
+tiers below it along.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextvars import Context, copy_context
 from queue import Empty, SimpleQueue
 from typing import Final
+
+from ._forks import renew_after_fork
 
 __all__ = ["COURIERS", "Couriers", "Job"]
 
@@ -32,15 +35,20 @@ class Job:
         "_over",
         "error",
         "finished",
+        "owner",
         "value",
         "work",
     )
 
     def __init__(
-        self, work: Callable[[], object], finished: Callable[[], None] | None = None
+        self,
+        work: Callable[[], object],
+        finished: Callable[[], None] | None = None,
+        owner: Hashable = None,
     ) -> None:
         self.work = work
         self.finished = finished
+        self.owner = owner
         self.value: object = None
         self.error: BaseException | None = None
         self._abandoned = False
@@ -88,8 +96,10 @@ class _Courier(threading.Thread):
     def run(self) -> None:
         while (job := self._next()) is not None:
             abandoned = job.run()
+            owner = job.owner
             del job
-            self._pool.returned(self, zombie=abandoned)
+            self._pool.returned(self, zombie=abandoned, owner=owner)
+            del owner
 
     def _next(self) -> Job | None:
         try:
@@ -103,20 +113,32 @@ class _Courier(threading.Thread):
 class Couriers:
     """A pool of threads that grows with need and shrinks when idle."""
 
-    def __init__(self, *, max_zombies: int = _MAX_ZOMBIES) -> None:
+    def __init__(
+        self,
+        *,
+        max_zombies: int = _MAX_ZOMBIES,
+        hire: Callable[[Couriers, Job], threading.Thread] = _Courier,
+    ) -> None:
         self._max_zombies = max_zombies
-        self._forget()
-        os.register_at_fork(after_in_child=self._forget)
+        self._hire = hire
+        self.renew()
+        renew_after_fork(self)
 
-    def _forget(self) -> None:
+    def renew(self) -> None:
+        """Start with no threads, as a forked child does."""
         self._lock = threading.Lock()
         self._idle: deque[_Courier] = deque()
         self._zombies = 0
+        self._hung: dict[Hashable, int] = {}
 
     @property
     def zombies(self) -> int:
         """Threads whose caller has stopped waiting for them."""
         return self._zombies
+
+    def hung(self, owner: Hashable) -> int:
+        """Return how many of them are of `owner`."""
+        return self._hung.get(owner, 0)
 
     def submit(
         self,
@@ -124,23 +146,33 @@ class Couriers:
         finished: Callable[[], None] | None = None,
         *,
         scope: Context | None = None,
+        owner: Hashable = None,
     ) -> Job | None:
         """Start `work` in `scope`, by default a copy of the caller's context.
 
+        Args:
+            work: What to run.
+            finished: Called on the thread at its end unless it was abandoned.
+            scope: Where to run it.
+            owner: Whose zombie it is when it is abandoned, such as a tier.
+
         Returns:
-            The job; None when too many earlier ones hang.
+            The job; None when too many jobs hang and some of them are the owner's,
+            or when the process may start no more threads.
         """
         context = copy_context() if scope is None else scope
-        job = Job(lambda: context.run(work), finished)
+        job = Job(lambda: context.run(work), finished, owner)
         with self._lock:
-            if self._zombies >= self._max_zombies:
+            if self._zombies >= self._max_zombies and (
+                owner is None or owner in self._hung
+            ):
                 return None
             courier = self._idle.pop() if self._idle else None
         if courier is not None:
             courier.inbox.put(job)
             return job
         try:
-            _Courier(self, job).start()
+            self._hire(self, job).start()
         except RuntimeError:  # the process may start no more threads
             return None
         return job
@@ -151,12 +183,19 @@ class Couriers:
             if not job.abandon():
                 return False
             self._zombies += 1
+            self._hung[job.owner] = self._hung.get(job.owner, 0) + 1
             return True
 
-    def returned(self, courier: _Courier, *, zombie: bool) -> None:
+    def returned(
+        self, courier: _Courier, *, zombie: bool, owner: Hashable = None
+    ) -> None:
         """Take a courier back after its job."""
         with self._lock:
-            self._zombies -= zombie
+            if zombie:
+                self._zombies -= 1
+                left = self._hung.pop(owner) - 1
+                if left:
+                    self._hung[owner] = left
             self._idle.append(courier)
 
     def dismiss(self, courier: _Courier) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
 from ..telemetry import add_hook
 from ..telemetry.activity import Activity, process_name
+from ._forks import renew_after_fork
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -36,7 +36,12 @@ class Keeper:
         self.activity = Activity()
         self.problem: Exception | None = None
         self._reset()
-        os.register_at_fork(after_in_child=self._reset)
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Start without a thread in a forked child, and without its parent's counts."""
+        self.activity.renew()
+        self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
@@ -105,11 +110,13 @@ class Keeper:
 
 
 def _about() -> dict[str, object]:
+    from ._exercise import EXERCISER
     from ._guard import guarded_functions
 
     return {
         "argv": " ".join(sys.argv[:3])[:200],
         "python": sys.version.split()[0],
+        "exercises": EXERCISER.counts(),
         "functions": {
             guard.name: [_place(step) for step in guard.steps]
             for guard in guarded_functions()
@@ -119,11 +126,14 @@ def _about() -> dict[str, object]:
 
 
 def _place(step: Step) -> dict[str, object]:
+    from ._lone import how_proven
+
     pin = None if step.pins is None else step.pins.current
     return {
         "tier": step.name,
         "pin": "" if pin is None else pin.id,
         "model": "" if pin is None else pin.model,
+        "proof": how_proven(step),
     }
 
 

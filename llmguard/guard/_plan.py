@@ -59,7 +59,7 @@ class PinSource:
             self.problem = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Step:
     """One place in the chain.
 

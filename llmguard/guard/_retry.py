@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
+from ._forks import renew_after_fork
+
 __all__ = ["RetryBudget", "RetryPolicy", "backoff"]
 
 _DEPOSIT: Final = 0.2
@@ -43,11 +45,16 @@ class RetryBudget:
     tokens, every retry takes one. When a model is down, retries stop multiplying load.
     """
 
-    __slots__ = ("_lock", "_tokens")
+    __slots__ = ("__weakref__", "_lock", "_tokens")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._tokens = _MINIMUM
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Take a fresh lock after a fork; the tokens stay."""
+        self._lock = threading.Lock()
 
     def deposit(self) -> None:
         """Count one first try."""

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ..breaker import BreakerRegistry
 from ..clock import SYSTEM_CLOCK, Clock
+from ._forks import renew_after_fork
 from ._isolate import COURIERS, Couriers
 from ._retry import RetryBudget, RetryPolicy
+
+if TYPE_CHECKING:
+    from ._call import Call
+    from ._plan import Step
 
 __all__ = ["Runtime", "current_runtime", "default_runtime", "use_runtime"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Runtime:
     """Everything a call needs that is not its own.
 
@@ -30,6 +35,8 @@ class Runtime:
             where a hanging function cannot be left.
         retry: How retries are spaced.
         managed: True when this process keeps a store and a heartbeat.
+        exercise: Told of every answered call and the step that answered, to run the
+            tiers below it in the background; None for no exercises.
     """
 
     clock: Clock = SYSTEM_CLOCK
@@ -38,6 +45,7 @@ class Runtime:
     couriers: Couriers | None = COURIERS
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     managed: bool = False
+    exercise: Callable[[Call, Step], None] | None = None
     _budgets: dict[str, RetryBudget] = field(default_factory=dict[str, RetryBudget])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,6 +53,11 @@ class Runtime:
         """Give the breakers the same time and randomness as everything else."""
         if self.breakers is cast("BreakerRegistry", None):
             self.breakers = BreakerRegistry(clock=self.clock, rng=self.rng.random)
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Take a fresh lock after a fork."""
+        self._lock = threading.Lock()
 
     def budget(self, key: str) -> RetryBudget:
         """Return the retry budget of one function and pin."""

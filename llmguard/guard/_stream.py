@@ -122,11 +122,16 @@ class StreamWalk(Walk):
     def _hand_on(
         self, run: Run, chunk: object, number: int, admission: Admission
     ) -> Generator[Command, Result, None]:
+        clock = self.call.clock
+        given = clock.monotonic()
         try:
             yield Give(chunk)
         except BaseException as error:
+            run.pause(clock.monotonic() - given)
             self._cancelled(run, number, admission, error)
             raise
+        # A slow consumer is no slow model: its time counts for nobody.
+        run.pause(clock.monotonic() - given)
 
     def _cancelled(
         self, run: Run, number: int, admission: Admission, error: BaseException

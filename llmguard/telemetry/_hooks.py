@@ -35,7 +35,7 @@ def add_hook(hook: Hook) -> Hook:
 def remove_hook(hook: Hook) -> None:
     """Stop calling `hook`; removing one that is not there does nothing."""
     global _hooks  # noqa: PLW0603 - as above
-    _hooks = tuple(h for h in _hooks if h is not hook)
+    _hooks = tuple(h for h in _hooks if h != hook)
 
 
 def dropped() -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ..outcome import Attempt, Outcome
+from ..outcome import Attempt, Kind, Outcome
 
 __all__ = ["DRILL", "EXERCISE", "Activity", "process_name"]
 
@@ -38,24 +38,38 @@ class _Cell:
     last_at: float = 0.0
 
 
+def _word(outcome: Outcome) -> str:
+    if outcome.kind is Kind.OK:
+        return "degraded" if outcome.degraded else "ok"
+    return "deferred" if outcome.ticket_id else str(outcome.kind)
+
+
 class Activity:
     """Increments since the last `drain()`; usable as a telemetry hook."""
 
     __slots__ = ("_cells", "_lock", "lost")
 
     def __init__(self) -> None:
+        self.lost = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Start from zero, as a forked child does: what it holds is its parent's."""
         self._lock = threading.Lock()
         self._cells: dict[tuple[str, str, str, str], _Cell] = {}
-        self.lost = 0
 
     def __call__(self, outcome: Outcome) -> None:
-        """Count the attempts of one call, and the call itself under tier ``""``."""
+        """Count the attempts of one call, and the call itself under tier ``""``.
+
+        The call counts as `ok` when the first tier answered, `degraded` when another
+        one did, `deferred` when a person will, and else under its outcome kind.
+        """
         with self._lock:
             for a in outcome.attempts:
                 key = (outcome.function, a.tier, a.pin, str(a.kind))
                 self._add(key, a.elapsed, outcome.at + a.started)
-            whole = "degraded" if outcome.degraded else str(outcome.kind)
-            self._add((outcome.function, "", "", whole), outcome.elapsed, outcome.at)
+            key = (outcome.function, "", "", _word(outcome))
+            self._add(key, outcome.elapsed, outcome.at)
 
     def note(self, function: str, attempt: Attempt, at: float, source: str) -> None:
         """Count one attempt apart from live ones.
