@@ -191,14 +191,15 @@ def overhead(*, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     return figures, machine(samples)
 
 
-def _throughput(function: Callable[[str], object], calls: int) -> float:
+def _throughput(function: Callable[[str], object], calls: int, on: Runtime) -> float:
     """Return calls per second of 8 threads that start together."""
     start = threading.Barrier(THREADS + 1)
 
     def work() -> None:
-        start.wait()
-        for number in range(calls):
-            function(f"ticket {number}")
+        with use_runtime(on):
+            start.wait()
+            for number in range(calls):
+                function(f"ticket {number}")
 
     threads = [threading.Thread(target=work) for _ in range(THREADS)]
     for thread in threads:
@@ -210,7 +211,7 @@ def _throughput(function: Callable[[str], object], calls: int) -> float:
     return THREADS * calls / (time.perf_counter() - began)
 
 
-def threads(*, quick: bool) -> dict[str, float]:
+def threads(*, quick: bool) -> dict[str, dict[str, float]]:
     """Measure the share of unguarded throughput that a guarded function keeps."""
 
     def waits(text: str) -> str:
@@ -218,20 +219,26 @@ def threads(*, quick: bool) -> dict[str, float]:
         return body(text)
 
     guarded = fallback_chain(static(LAST))(contract(Person)(waits))
-    calls, rounds = (3, 1) if quick else (100, 9)
-    _throughput(guarded, 3)
-    bare: list[float] = []
-    kept: list[float] = []
-    for number in range(rounds):  # ABBA: a slow drift falls on both alike
-        order = [(bare, waits), (kept, guarded)]
-        for into, function in order if number % 2 else reversed(order):
-            into.append(_throughput(function, calls))
-    share = spread(kept, bare, subtract=False)
-    head = ["share", "median", "25 %", "75 %"]
-    row = ["guarded / bare", share["median"], share["low"], share["high"]]
+    couriers, inline = Runtime(), Runtime(couriers=None)
+    ways = {
+        "bare": (waits, inline),
+        "guarded": (guarded, couriers),
+        "guarded, no courier": (guarded, inline),
+    }
+    calls, rounds = (3, 1) if quick else (60, 9)
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, (function, on) in ways.items():
+            rate = _throughput(function, calls, on)
+            if number:  # the first round warms up
+                rates[name].append(rate)
+    figures = {
+        name: spread(rates[name], rates["bare"], subtract=False) for name in ways
+    }
+    rows = [[n, f["median"], f["low"], f["high"]] for n, f in figures.items()]
     title = f"{THREADS} threads, a 10 ms function; target {TARGET_SHARE}"
-    table(title, head, [row])
-    return share
+    table(title, ["share of bare throughput", "median", "25 %", "75 %"], rows)
+    return figures
 
 
 def main() -> None:
