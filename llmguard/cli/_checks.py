@@ -17,6 +17,7 @@ from ..guard import Guard, guarded_functions
 from ..pins import Pin, load_lock
 from ..pins import check as check_lock
 from ..store import open_store, store_path
+from ._fit_checks import fit_checks, known_fitness
 
 __all__ = ["Finding", "check_all"]
 
@@ -71,8 +72,10 @@ def check_all() -> Iterator[Finding]:
     yield from _extras()
     yield from _lock()
     yield from _store()
+    known = known_fitness()
     for guard in guarded_functions():
         yield from _function(guard)
+        yield from (Finding(*line) for line in fit_checks(guard, known))
 
 
 def _settings() -> Finding:

@@ -27,6 +27,7 @@ _BUILT_IN: Final = {
         "doctor",
         "What is missing, and what repairs it.",
     ),
+    "drill": ("llmguard.cli.drill", "drill", "What the fallbacks are worth."),
     "pin": ("llmguard.cli.pin", "pin", "The model versions that may run."),
     "status": ("llmguard.cli.status", "status", "What runs, what is degraded, why."),
 }

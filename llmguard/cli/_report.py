@@ -7,37 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
 
+from ..guard._fitness import PROOF_SECONDS
 from ..store import Store
+from ._tier_lines import TierLine, tier_lines
 
 __all__ = ["Report", "TierLine", "gather"]
 
 _ALIVE_SECONDS: Final = 10.0
-_PROVEN_SECONDS: Final = 86_400.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class TierLine:
-    """One tier of one function over the window.
-
-    Attributes:
-        function: Qualified name.
-        tier: Name of the tier.
-        pin: Pin id, empty for tiers that are not models.
-        answered: Attempts that ended `ok`.
-        failed: Attempts that ended otherwise, by kind.
-        last_ok: Epoch seconds of its last good answer; None when there was none.
-        mean_ms: Mean time of its good answers in milliseconds.
-        proven: True when it answered within the last 24 hours.
-    """
-
-    function: str
-    tier: str
-    pin: str
-    answered: int
-    failed: Mapping[str, int]
-    last_ok: float | None
-    mean_ms: float | None
-    proven: bool
 
 
 @dataclass(kw_only=True)
@@ -69,7 +45,8 @@ def gather(store: Store, *, window: float, now: float | None = None) -> Report:
     ]
     rows = store.activity(since=now - window)
     report.calls = _calls(rows)
-    report.tiers = _tiers(rows, now)
+    day = store.activity(since=now - PROOF_SECONDS)
+    report.tiers = tier_lines(rows, day, report.processes, now=now)
     report.breakers = [asdict(row) for row in store.list_breakers()]
     report.queues = [
         {**asdict(stats), "counts": dict(stats.counts)}
@@ -89,34 +66,6 @@ def _calls(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
         mine["calls"] += row["n"]
         mine[row["kind"]] = mine.get(row["kind"], 0) + row["n"]
     return found
-
-
-def _tiers(rows: Sequence[Mapping[str, Any]], now: float) -> list[TierLine]:
-    grouped: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["tier"]:
-            key = (row["function"], row["tier"], row["pin"])
-            grouped.setdefault(key, []).append(row)
-    return [_tier_line(key, mine, now) for key, mine in sorted(grouped.items())]
-
-
-def _tier_line(
-    key: tuple[str, str, str], rows: Sequence[Mapping[str, Any]], now: float
-) -> TierLine:
-    good = [row for row in rows if row["kind"] == "ok"]
-    answered = sum(row["n"] for row in good)
-    last = max((row["last_at"] for row in good), default=None)
-    took = sum(row["total_elapsed"] for row in good)
-    return TierLine(
-        function=key[0],
-        tier=key[1],
-        pin=key[2],
-        answered=answered,
-        failed={r["kind"]: r["n"] for r in rows if r["kind"] != "ok"},
-        last_ok=last,
-        mean_ms=1000 * took / answered if answered else None,
-        proven=last is not None and now - last < _PROVEN_SECONDS,
-    )
 
 
 def _todo(report: Report) -> list[str]:

@@ -7,6 +7,8 @@ from ._builtin_tiers import on_pin, static
 from ._capture import capture, current_outcome
 from ._context import call_context
 from ._decorators import contract, fallback_chain, pinned
+from ._exercise import EXERCISER, Exerciser
+from ._fitness import Fitness, fitness
 from ._guard import Guard, guard_of, guarded_functions
 from ._retry import RetryPolicy
 from ._runtime import Runtime, current_runtime, use_runtime
@@ -14,8 +16,11 @@ from ._warm import warm_up
 from .tiers import AsyncTier, Tier, TierContext, TierOptions
 
 __all__ = [
+    "EXERCISER",
     "INJECTED",
     "AsyncTier",
+    "Exerciser",
+    "Fitness",
     "Guard",
     "RetryPolicy",
     "Runtime",
@@ -28,6 +33,7 @@ __all__ = [
     "current_outcome",
     "current_runtime",
     "fallback_chain",
+    "fitness",
     "guard_of",
     "guarded_functions",
     "on_pin",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -25,7 +26,7 @@ from ..errors import ConfigError
 from ..pins import Pin
 from ._builtin_tiers import as_tier
 from ._guard import extend, refuse_odd_targets
-from .tiers import Tier, TierContext, TierOptions
+from .tiers import Tier, TierContext, TierOptions, check_seconds
 
 __all__ = ["ContractOptions", "contract", "fallback_chain", "pinned"]
 
@@ -68,6 +69,22 @@ def _is_guarded_or_plain(candidate: object) -> bool:
     return inspect.isfunction(candidate) or hasattr(candidate, "__llmguard__")
 
 
+def _evaluated_return(target: Callable[..., Any]) -> object:
+    """Evaluate that annotation alone: parameters may name what is not imported."""
+    written = target.__annotations__.get("return", inspect.Signature.empty)
+
+    def probe() -> None: ...
+
+    probe.__annotations__ = {"return": written}
+    names = dict(target.__globals__)
+    for name, cell in zip(
+        target.__code__.co_freevars, target.__closure__ or (), strict=True
+    ):
+        with contextlib.suppress(ValueError):  # its own name is not bound yet
+            names[name] = cell.cell_contents
+    return inspect.get_annotations(probe, globals=names, eval_str=True)["return"]
+
+
 def _returned_type(function: Callable[..., Any]) -> object:
     """Return what a function is annotated to return.
 
@@ -77,8 +94,8 @@ def _returned_type(function: Callable[..., Any]) -> object:
     target = inspect.unwrap(function)
     name = getattr(target, "__qualname__", repr(target))
     try:
-        annotation = inspect.signature(target, eval_str=True).return_annotation
-    except (NameError, TypeError) as error:
+        annotation = _evaluated_return(target)
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise ConfigError(
             f"`@contract` cannot evaluate the return annotation of `{name}` ({error}): "
             "name the schema, `@contract(Answer)`"
@@ -194,6 +211,8 @@ def fallback_chain(
     min_confidence: float | None = None,
     when: Callable[[TierContext], bool] | None = None,
     stream: Literal["passthrough", "buffer"] = "passthrough",
+    idempotent: bool = True,
+    exercise: float | None = None,
 ) -> _Transparent:
     """Say who answers when the function itself cannot, and by when.
 
@@ -210,13 +229,18 @@ def fallback_chain(
         when: Skip the function itself for calls where this returns False.
         stream: For generators: hand chunks on as they come (`passthrough`), or hold
             them until the whole is known to be good (`buffer`).
+        idempotent: False when a second run of the function or of a tier for the same
+            call would do harm; `on_pin` runs the body again. Then nothing is exercised.
+        exercise: Share of answered calls, from 0 to 1, whose lower tiers also run in
+            the background, so that they are known to work; by default the configured
+            0.01. Only in processes that keep a store.
 
     Returns:
         A decorator that keeps the function's type.
 
     Raises:
-        ConfigError: No tier, something that is no tier, a last tier that can fail, or
-            a limit that is not positive.
+        ConfigError: No tier, something that is no tier, a last tier that can fail, a
+            limit that is not positive, or a share that is none.
     """
     if not tiers or (len(tiers) == 1 and _looks_bare(tiers[0])):
         raise ConfigError(
@@ -225,7 +249,13 @@ def fallback_chain(
         )
     chain = tuple(as_tier(tier) for tier in tiers)
     _check_last(chain)
-    _check_limits(deadline=deadline, attempts=attempts, timeout=timeout)
+    check_seconds(deadline=deadline)
+    TierOptions(when=when, timeout=timeout, concurrency=concurrency, attempts=attempts)
+    if exercise is not None and not 0 <= exercise <= 1:
+        raise ConfigError(
+            f"`exercise={exercise!r}` of `@fallback_chain` must be a share from 0 to "
+            "1, such as 0.01 for one call in a hundred"
+        )
 
     def primary(options: TierOptions) -> TierOptions:
         return replace(
@@ -244,6 +274,8 @@ def fallback_chain(
             tiers=chain,
             deadline=deadline,
             stream=stream,
+            idempotent=idempotent,
+            exercise=exercise,
             primary=primary,
         )
 
@@ -253,15 +285,3 @@ def fallback_chain(
 def _looks_bare(candidate: object) -> bool:
     """Tell `@fallback_chain` over a guarded function from a plain function tier."""
     return hasattr(candidate, "__llmguard__")
-
-
-def _check_limits(**limits: float | None) -> None:
-    wrong: Mapping[str, float] = {
-        name: value
-        for name, value in limits.items()
-        if value is not None and value <= 0
-    }
-    for name, value in wrong.items():
-        raise ConfigError(
-            f"`{name}={value!r}` of `@fallback_chain` must be greater than zero"
-        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 import warnings
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from .. import config
 from ..errors import ConfigError, LLMGuardWarning
 from ._binder import Binder, visible_signature
+from ._builtin_tiers import FunctionTier
 from ._call import Call
 from ._drive_sync import drive, drive_stream
 from ._engine import Walk
@@ -44,6 +46,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _ATTRIBUTE = "__llmguard__"
 _WRAPPERS: weakref.WeakSet[Any] = weakref.WeakSet()
+_REGISTERING = threading.RLock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,9 @@ class Guard:
         breaker: How the breakers of this function's models trip; None for the defaults.
         primary: Limits of the first tier.
         stream: `passthrough` or `buffer`, for streaming functions.
+        idempotent: False when running the body twice for one call would do harm.
+        exercise: Share of live calls that also run the lower tiers; None for the
+            configured one.
         declared: Names of the decorators used so far.
     """
 
@@ -74,6 +80,8 @@ class Guard:
         default_factory=lambda: TierOptions(reserve=0.0, attempts=2)
     )
     stream: Literal["passthrough", "buffer"] = "passthrough"
+    idempotent: bool = True
+    exercise: float | None = None
     declared: frozenset[str] = frozenset()
 
     @cached_property
@@ -90,6 +98,13 @@ class Guard:
     def seconds(self) -> float:
         """Seconds that a call may take in all."""
         return config.load().deadline if self.deadline is None else self.deadline
+
+    @cached_property
+    def exercised(self) -> float:
+        """Share of live calls that also run the lower tiers; 0 for none."""
+        if not self.idempotent or not self.tiers:
+            return 0.0
+        return config.load().exercise if self.exercise is None else self.exercise
 
     @cached_property
     def managed(self) -> bool:
@@ -136,6 +151,7 @@ class Guard:
             self._check_model_parameter()
         self._check_inputs()
         for tier in self.tiers:
+            self._check_function(tier)
             tier.check(self.contract)
         names = [step.name for step in self.steps]
         for name in names:
@@ -157,6 +173,24 @@ class Guard:
             raise ConfigError(
                 f"a check of `{self.contract.name}` reads the argument {missing[0]!r}, "
                 f"which `{self.name}` does not have: it has {sorted(parameters)}"
+            )
+
+    def _check_function(self, tier: Tier) -> None:
+        """Refuse functions that could never answer for this one."""
+        if not isinstance(tier, FunctionTier):
+            return
+        function = tier.function
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(
+            function
+        ):
+            raise ConfigError(
+                f"the tier `{tier.name}` is a generator: a fallback of `{self.name}` "
+                "gives the whole answer at once, so `return` it"
+            )
+        if self.kind in {"sync", "gen"} and inspect.iscoroutinefunction(function):
+            raise ConfigError(
+                f"the tier `{tier.name}` is `async def` but `{self.name}` is not: "
+                "nobody could await it. Make both `async def`, or neither."
             )
 
     def _check_model_parameter(self) -> None:
@@ -191,7 +225,9 @@ def guard_of(function: object) -> Guard:
 
 def guarded_functions() -> list[Guard]:
     """Return the guards of all decorated functions of this process, by name."""
-    found = {id(guard.function): guard for guard in map(guard_of, _WRAPPERS)}
+    with _REGISTERING:
+        wrappers = list(_WRAPPERS)
+    found = {id(guard.function): guard for guard in map(guard_of, wrappers)}
     return sorted(found.values(), key=lambda guard: guard.name)
 
 
@@ -232,6 +268,12 @@ def extend(function: F, decorator: str, **changes: Any) -> F:
         ConfigError: The target is no function, or the decorator was used twice.
     """
     guard = getattr(function, _ATTRIBUTE, None)
+    if guard is not None and function not in _WRAPPERS:
+        raise ConfigError(
+            f"another decorator stands between `@{decorator}` and llmguard's other "
+            f"decorators on `{guard.name}`, and would be lost: put llmguard's "
+            "together, and the other one above or below all of them"
+        )
     if guard is None:
         refuse_odd_targets(function, decorator)
         guard = Guard(function=function, kind=_kind_of(function))
@@ -258,7 +300,8 @@ def _wrap(guard: Guard) -> Callable[..., Any]:
         for name, kind in guard.function.__annotations__.items()
         if name not in hidden
     }
-    _WRAPPERS.add(wrapper)
+    with _REGISTERING:
+        _WRAPPERS.add(wrapper)
     return wrapper
 
 
