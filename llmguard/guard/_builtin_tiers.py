@@ -142,7 +142,17 @@ def static(
 
     Returns:
         A tier for `@fallback_chain`.
+
+    Raises:
+        ConfigError: The value cannot be copied.
     """
+    try:
+        copy.deepcopy(value)
+    except Exception as error:  # a foreign `__deepcopy__` may raise anything
+        raise ConfigError(
+            f"`static({value!r})` cannot be copied for each call ({error}): give plain "
+            "data, or a function that makes it"
+        ) from error
     return StaticTier(
         value=value, name=name, options=TierOptions(when=when, reserve=0.0)
     )

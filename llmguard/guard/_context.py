@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from ..errors import ConfigError
 from ._deadline import CALL_CONTEXT
 from ._runtime import current_runtime
 
@@ -23,10 +24,15 @@ def call_context(*, deadline: float | None = None, **labels: str) -> Generator[N
 
     Yields:
         Nothing.
+
+    Raises:
+        ConfigError: The deadline is NaN.
     """
     outer = CALL_CONTEXT.get()
     at = outer.deadline_at
     if deadline is not None:
+        if deadline != deadline:  # noqa: PLR0124 - only NaN differs from itself
+            raise ConfigError("`deadline=nan` of `call_context` is no time")
         asked = current_runtime().clock.monotonic() + deadline
         at = asked if at is None else min(at, asked)
     merged = dict(outer.labels) | labels

@@ -180,9 +180,7 @@ class Guard:
         if not isinstance(tier, FunctionTier):
             return
         function = tier.function
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(
-            function
-        ):
+        if _kind_of(function) in {"gen", "agen"}:
             raise ConfigError(
                 f"the tier `{tier.name}` is a generator: a fallback of `{self.name}` "
                 "gives the whole answer at once, so `return` it"

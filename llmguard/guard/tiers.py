@@ -7,16 +7,31 @@ raising: `Deferred` when a person will answer, anything else to move down the ch
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from ..errors import ConfigError
 from ..outcome import Attempt
 
 if TYPE_CHECKING:
     from ..contract import Contract
 
-__all__ = ["AsyncTier", "Tier", "TierContext", "TierOptions"]
+__all__ = ["AsyncTier", "Tier", "TierContext", "TierOptions", "check_seconds"]
+
+MAX_SECONDS: Final = 1e6
+"""Longer limits overflow what sockets accept."""
+
+
+def check_seconds(**limits: float | None) -> None:
+    """Raise `ConfigError` for a limit in seconds that is not finite and positive."""
+    for name, value in limits.items():
+        if value is not None and not 0 < value <= MAX_SECONDS:
+            raise ConfigError(
+                f"`{name}={value!r}` must be seconds, greater than zero and at most "
+                f"{MAX_SECONDS:.0f}; leave it out for the default"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +77,29 @@ class TierOptions:
     reserve: float = 0.2
     concurrency: int | None = None
     attempts: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse limits that would make the tier hang or never run.
+
+        Raises:
+            ConfigError: A limit is not a finite positive number, or `when` is async.
+        """
+        check_seconds(timeout=self.timeout)
+        if not 0 <= self.reserve <= MAX_SECONDS:
+            raise ConfigError(
+                f"`reserve={self.reserve!r}` must be seconds, such as 0.2; 0 for none"
+            )
+        for name, count in (
+            ("attempts", self.attempts),
+            ("concurrency", self.concurrency),
+        ):
+            if count is not None and count < 1:
+                raise ConfigError(f"`{name}={count!r}` must be 1 or more")
+        if inspect.iscoroutinefunction(self.when):
+            raise ConfigError(
+                "`when=` is asked without waiting: give a plain function, no "
+                "`async def`"
+            )
 
 
 @runtime_checkable

@@ -82,7 +82,7 @@ class Evil:
         raise ZeroDivisionError
 
     __str__ = __repr__
-    __bool__ = __repr__  # type: ignore[assignment]  # it is evil
+    __bool__ = __repr__
     __hash__ = None  # type: ignore[assignment]  # it is evil
 
 
@@ -325,7 +325,7 @@ def test_another_event_loop_is_refused() -> None:
         return "y"
 
     with pytest.raises(ConfigError, match="asyncio"):
-        ask().send(None)  # type: ignore[attr-defined]  # a coroutine, driven by hand
+        ask().send(None)
 
 
 def test_another_event_loop_is_refused_by_streams() -> None:

@@ -88,20 +88,30 @@ def test_a_hanging_thread_keeps_its_place() -> None:
 
 def test_an_interrupt_while_waiting_leaves_the_thread() -> None:
     """Control-C ends the call at once, whatever its thread still does."""
-    release = threading.Event()
+    release, heard = threading.Event(), threading.Event()
     main = threading.main_thread().ident
     assert main is not None
 
+    def stop(number: int, frame: object) -> NoReturn:
+        heard.set()
+        raise KeyboardInterrupt
+
     @fallback_chain(static("x"))
     def ask() -> str:
-        signal.pthread_kill(main, signal.SIGINT)
+        # One that arrives just before the wait does not end it: send until it is heard.
+        while not heard.wait(0.05):
+            signal.pthread_kill(main, signal.SIGINT)
         release.wait(20)
         return "y"
 
-    with capture() as outcomes, pytest.raises(KeyboardInterrupt):
-        ask()
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        with capture() as outcomes, pytest.raises(KeyboardInterrupt):
+            ask()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        release.set()
     assert [Kind.CANCELLED] == [o.kind for o in outcomes]
-    release.set()
     _settle(COURIERS)
 
 
