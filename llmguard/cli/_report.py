@@ -86,8 +86,9 @@ def _todo(report: Report) -> list[str]:
         waiting = queue["counts"].get("open", 0) + queue["counts"].get("claimed", 0)
         if waiting:
             late = f", {queue['late']} late" if queue["late"] else ""
+            wait = "tickets wait" if waiting > 1 else "ticket waits"
             todo.append(
-                f"{waiting} tickets wait in queue {queue['queue']!r}{late}: "
+                f"{waiting} {wait} in queue {queue['queue']!r}{late}: "
                 f"`llmguard queue list --queue {queue['queue']}`"
             )
     return todo
