@@ -128,7 +128,7 @@ def build(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Print timings as ratios, each beside its baseline or peer in the same run."""
     _install(session, "test")
-    for script in sorted((ROOT / "benchmarks").glob("*.py")):
+    for script in sorted((ROOT / "benchmarks").glob("[!_]*.py")):
         session.run("python", str(script), *session.posargs)
 
 

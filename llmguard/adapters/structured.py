@@ -41,6 +41,7 @@ _UNSUPPORTED: Final = frozenset(
 _MAPS: Final = ("properties", "$defs", "definitions")
 _DROPPED: Final = ("default", "examples", "$schema", "$id", "$comment")
 _MAX_NAME: Final = 64
+_MOST_MADE: Final = 256
 
 
 class _CannotNarrowError(Exception):
@@ -53,7 +54,7 @@ def json_schema_format(
     """Return `name`, `schema` and `strict` for a request; None for non-objects.
 
     Args:
-        schema: The contract's JSON Schema.
+        schema: The contract's JSON Schema; not to be changed afterwards.
         name: What to call it; characters the API refuses become `_`.
         strict: False never asks for strict mode.
 
@@ -61,6 +62,24 @@ def json_schema_format(
         The fields both OpenAI APIs want, or None when the answer is no JSON object,
         which structured outputs cannot express.
     """
+    key = (id(schema), name, strict)
+    known = _MADE.get(key)
+    if known is None or known[0] is not schema:
+        if len(_MADE) >= _MOST_MADE:
+            _MADE.clear()
+        # Holding the schema keeps its id from being given to another one.
+        known = _MADE[key] = (schema, _make(schema, name, strict=strict))
+    made = known[1]
+    return None if made is None else {**made}
+
+
+_MADE: Final[dict[tuple[int, str, bool], tuple[Any, dict[str, Any] | None]]] = {}
+"""What was made of each schema object: a guard asks with the same one every time."""
+
+
+def _make(
+    schema: Mapping[str, Any], name: str, *, strict: bool
+) -> dict[str, Any] | None:
     if not _is_object(schema):
         return None
     narrowed = narrow(schema) if strict else None
