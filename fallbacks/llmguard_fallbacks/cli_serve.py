@@ -109,7 +109,7 @@ def _announce(url: str, names: list[str], *, as_json: bool) -> str:
     return (
         f"Serving {', '.join(names)} at {url}\n"
         f"Next: `llmguard pin add ROUTE --provider openai --model {names[0]} "
-        f"--endpoint {url}`; stop with Ctrl-C"
+        f"--endpoint {url} --accept-opaque 'we run it'`; stop with Ctrl-C"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -82,3 +84,31 @@ def schema() -> dict[str, Any]:
 
     found: dict[str, Any] = llmguard_models.manifest()["triage-1.0"]["schema"]
     return found
+
+
+@pytest.fixture(scope="session")
+def raw() -> Callable[..., tuple[int, dict[str, str], bytes]]:
+    """Return a function that sends one request with the standard library."""
+
+    def send(
+        url: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: dict[str, str] | None = None,
+        method: str = "",
+    ) -> tuple[int, dict[str, str], bytes]:
+        host, port = url.removeprefix("http://").removesuffix("/v1").rsplit(":", 1)
+        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=60)
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        kind = {"Content-Type": "application/json"} if data is not None else {}
+        verb = method or ("GET" if data is None else "POST")
+        try:
+            connection.request(verb, path, data, {**kind, **(headers or {})})
+            response = connection.getresponse()
+            found = {k.lower(): v for k, v in response.getheaders()}
+            return response.status, found, response.read()
+        finally:
+            connection.close()
+
+    return send

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
@@ -111,11 +112,10 @@ def _check(repo: str, file: str, sha256: str) -> str:
 
 def _hub() -> Any:
     try:
-        import huggingface_hub
-        import huggingface_hub.file_download
+        import_module("huggingface_hub.file_download")
+        return import_module("huggingface_hub")
     except ImportError as error:
         raise ConfigError(f"huggingface_hub is not installed: `{INSTALL}`") from error
-    return huggingface_hub
 
 
 def _look(
