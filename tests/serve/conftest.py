@@ -100,7 +100,8 @@ def raw() -> Callable[..., tuple[int, dict[str, str], bytes]]:
     ) -> tuple[int, dict[str, str], bytes]:
         host, port = url.removeprefix("http://").removesuffix("/v1").rsplit(":", 1)
         connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=60)
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        plain = isinstance(body, dict)
+        data: Any = json.dumps(body).encode() if plain else body
         kind = {"Content-Type": "application/json"} if data is not None else {}
         verb = method or ("GET" if data is None else "POST")
         try:

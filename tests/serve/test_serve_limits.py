@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -97,6 +99,26 @@ def test_leaving_without_streaming_stops_the_model_too(
         )
     wait_for(raw, one_place, "disconnects_total", 1)
     assert gauge(raw, one_place, "in_flight") == 0
+
+
+def test_a_dying_worker_breaks_one_stream(served: Any, one_place: str) -> None:
+    """A worker that is killed ends its stream with an error; the next call works."""
+    import openai
+
+    provider = served(n_ctx=32_768, queue=0).provider
+    with openai_client(one_place) as client:
+        stream = client.chat.completions.create(
+            model="triage-1.0", messages=HELLO, response_format=FORMAT, stream=True
+        )
+        next(iter(stream))
+        (pid,) = provider.pool().pids()
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(openai.APIError, match="the local worker ended"):
+            list(stream)
+        done = client.with_options(max_retries=10).chat.completions.create(
+            model="triage-1.0", messages=HELLO, max_tokens=2
+        )
+    assert done.usage.completion_tokens <= 2
 
 
 def test_a_timeout_is_504(slow: Any) -> None:

@@ -88,8 +88,8 @@ class Desk:
         """
         if asked.schema is None:
             return ()
-        text = json.dumps(asked.schema, sort_keys=True)
         try:
+            text = json.dumps(asked.schema, sort_keys=True)
             return await asyncio.to_thread(_report, text)
         except (SchemaRefusedError, RecursionError) as error:
             raise ApiError(
