@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import LLMGuardError
 from ..guard import Fitness, Guard, fitness
-from ..guard._lone import how_proven
+from ..guard._lone import drill_target, how_proven
 from ..store import store_path
 from ._text import age
 
@@ -41,14 +41,9 @@ def fit_checks(guard: Guard, known: Known) -> Iterator[Line]:
 def _line(guard: Guard, step: Step, fit: Fitness | None) -> Line:
     what = f"{guard.name} fallback {step.name}"
     if fit is None or not fit.proven or fit.last_proof is None:
-        function = guard.function
-        target = f"{function.__module__}:{function.__qualname__}"
-        return (
-            "warn",
-            what,
-            "UNPROVEN: no good answer within 24 h",
-            f"llmguard drill {target} --tier {step.name}",
-        )
+        target = drill_target(guard)
+        repair = f"llmguard drill {target} --tier {step.name}" if target else ""
+        return "warn", what, "UNPROVEN: no good answer within 24 h", repair
     ago = age(time.time() - fit.last_proof)
     bad = f"{fit.failed} of {fit.clean + fit.failed} failed"
     limit = f"failure rate <= {fit.bound:.1%}"

@@ -32,6 +32,7 @@ class TierLine:
         clean: Good answers of the last 24 hours, of all three kinds.
         not_clean: Tries of the last 24 hours that ended otherwise.
         bound: The highest failure rate that fits these, at 95 % confidence.
+        drill: What `llmguard drill` calls the function; empty where it is not known.
     """
 
     function: str
@@ -46,6 +47,7 @@ class TierLine:
     clean: int
     not_clean: int
     bound: float | None
+    drill: str = ""
 
 
 def tier_lines(
@@ -71,26 +73,33 @@ def tier_lines(
     fit = {(f.function, f.tier, f.pin): f for f in fitness_of(day, now=now)}
     known = dict(_places(processes))
     # People and constants that nobody needed yet are no news.
-    running = [key for key, how in _places([p for p in processes if p["alive"]]) if how]
+    alive = [process for process in processes if process["alive"]]
+    running = [key for key, (proof, _) in _places(alive) if proof]
     keys = sorted({*live, *fit, *running})
     return [
-        _line(key, live.get(key, ()), fit.get(key), known.get(key, "drill"))
+        _line(key, live.get(key, ()), fit.get(key), known.get(key, ("drill", "")))
         for key in keys
     ]
 
 
-def _places(processes: Iterable[Mapping[str, Any]]) -> Iterator[tuple[_Key, str]]:
-    """Yield the tiers that processes have, and how each can be proven."""
+def _places(
+    processes: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[_Key, tuple[str, str]]]:
+    """Yield the tiers that processes have, how each is proven, and what to drill."""
     for process in processes:
         for function, places in process["info"].get("functions", {}).items():
             for place in places:
                 key = (function, place["tier"], place["pin"])
-                yield key, place.get("proof", "drill")
+                yield key, (place.get("proof", "drill"), place.get("drill", ""))
 
 
 def _line(
-    key: _Key, rows: Sequence[Mapping[str, Any]], fit: Fitness | None, proof: str
+    key: _Key,
+    rows: Sequence[Mapping[str, Any]],
+    fit: Fitness | None,
+    known: tuple[str, str],
 ) -> TierLine:
+    proof, target = known
     good = [row for row in rows if row["kind"] == "ok"]
     answered = sum(row["n"] for row in good)
     took = sum(row["total_elapsed"] for row in good)
@@ -108,4 +117,5 @@ def _line(
         clean=0 if fit is None else fit.clean,
         not_clean=0 if fit is None else fit.failed,
         bound=None if fit is None else fit.bound,
+        drill=target,
     )

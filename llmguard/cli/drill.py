@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -18,7 +18,7 @@ from ..telemetry.activity import DRILL, Activity
 from ._drill_inputs import load_guard, read_inputs, ticket_inputs
 from ._text import emit_json, table
 
-__all__ = ["drill"]
+__all__ = ["drill", "progress_on"]
 
 _PROCESS: Final = "drill"
 
@@ -65,7 +65,7 @@ def drill(
     steps = drilled_steps(guard, only=tiers, reference=reference)
     known = ticket_inputs(guard) if path is None else read_inputs(guard, path)
     chosen = spread(known, n)
-    results = run_drill(guard, chosen, steps, progress=_progress())
+    results = run_drill(guard, chosen, steps, progress=progress_on(sys.stderr))
     low = [one for one in results if not one.reference and _below(one, min_valid)]
     if not dry_run:
         _prove(guard, results)
@@ -83,13 +83,14 @@ def _below(one: TierDrill, min_valid: float) -> bool:
     return (one.valid.rate or 0.0) < min_valid or not one.tried
 
 
-def _progress() -> Callable[[str, int, int], None] | None:
-    """Return what shows progress on a terminal; nothing is shown elsewhere."""
-    if not sys.stderr.isatty():
+def progress_on(stream: TextIO) -> Callable[[str, int, int], None] | None:
+    """Return what shows progress on a terminal; None for anything else."""
+    if not stream.isatty():
         return None
 
     def show(tier: str, done: int, of: int) -> None:
-        click.echo(f"\r{tier}: {done}/{of}  ", nl=done == of, err=True)
+        stream.write(f"\r{tier}: {done}/{of}  " + "\n" * (done == of))
+        stream.flush()
 
     return show
 

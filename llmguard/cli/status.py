@@ -129,10 +129,9 @@ def _legend(report: Report) -> str:
         "PROVEN: a good answer within 24 h, to a live call, an exercise or a drill.\n"
         "  fails: highest failure rate that fits the last 24 h, at 95 % confidence."
     )
-    unproven = {line.function for line in report.tiers if line.proven is False}
-    unproven = {name for name in unproven if not name.startswith("__main__.")}
-    for function in sorted(unproven):
-        text += f"\n  unproven: `llmguard drill {':'.join(function.rsplit('.', 1))}`"
+    unproven = {line.drill for line in report.tiers if line.proven is False}
+    for target in sorted(unproven - {""}):
+        text += f"\n  unproven: `llmguard drill {target}`"
     return text
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._guard import Guard
     from ._plan import Step
 
-__all__ = ["Share", "TierDrill", "drill", "drilled_steps", "spread"]
+__all__ = ["Share", "TierDrill", "drill", "drilled_steps", "plain", "spread"]
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
@@ -203,7 +203,7 @@ def drill(
                 )
                 one.outcomes.append(outcome)
                 if outcome.kind is Kind.OK:
-                    one.answers[index] = _plain(guard.contract, value)
+                    one.answers[index] = plain(guard.contract, value)
                 if progress is not None:
                     progress(step.name, index + 1, len(inputs))
     _compare(found)
@@ -221,7 +221,7 @@ def _described(step: Step) -> TierDrill:
     )
 
 
-def _plain(contract: Contract | None, value: object) -> object:
+def plain(contract: Contract | None, value: object) -> object:
     """Return an answer as JSON-able data where its contract can write it."""
     if contract is None:
         return value

@@ -132,8 +132,6 @@ class Exerciser:
             thread.join()
 
     def _wake(self) -> None:
-        if self._thread is not None:
-            return
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(

@@ -19,6 +19,7 @@ from ._forks import renew_after_fork
 
 if TYPE_CHECKING:
     from ..store import Store
+    from ._guard import Guard
     from ._plan import Step
 
 __all__ = ["KEEPER", "Keeper"]
@@ -118,15 +119,15 @@ def _about() -> dict[str, object]:
         "python": sys.version.split()[0],
         "exercises": EXERCISER.counts(),
         "functions": {
-            guard.name: [_place(step) for step in guard.steps]
+            guard.name: [_place(guard, step) for step in guard.steps]
             for guard in guarded_functions()
             if guard.managed
         },
     }
 
 
-def _place(step: Step) -> dict[str, object]:
-    from ._lone import how_proven
+def _place(guard: Guard, step: Step) -> dict[str, object]:
+    from ._lone import drill_target, how_proven
 
     pin = None if step.pins is None else step.pins.current
     return {
@@ -134,6 +135,7 @@ def _place(step: Step) -> dict[str, object]:
         "pin": "" if pin is None else pin.id,
         "model": "" if pin is None else pin.model,
         "proof": how_proven(step),
+        "drill": drill_target(guard),
     }
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ._plan import Step
     from ._runtime import Runtime
 
-__all__ = ["NO_EVIDENCE", "Lone", "how_proven", "run_lone"]
+__all__ = ["NO_EVIDENCE", "Lone", "drill_target", "how_proven", "run_lone"]
 
 NO_EVIDENCE: Final = frozenset(
     {Kind.SKIPPED, Kind.OPEN, Kind.CANCELLED, Kind.BAD_REQUEST}
@@ -53,6 +53,16 @@ def how_proven(step: Step) -> Literal["exercise", "drill", ""]:
     if getattr(tier, "durable", False) or isinstance(tier, StaticTier):
         return ""
     return "drill" if tier.terminal or tier.inline else "exercise"
+
+
+def drill_target(guard: Guard) -> str:
+    """Return what `llmguard drill` calls a function; empty where it cannot reach it.
+
+    Methods need an object, functions in functions cannot be imported, and a script's
+    own have another name when it is imported.
+    """
+    module, name = guard.function.__module__, guard.function.__qualname__
+    return "" if module == "__main__" or "." in name else f"{module}:{name}"
 
 
 class Lone(Walk):
@@ -76,13 +86,17 @@ class Lone(Walk):
         self.value: object = None
 
     def walk(self) -> Flow:
-        """Try the one tier."""
+        """Try the one tier.
+
+        Raises:
+            CallError: Why it did not answer.
+        """
         judged = yield from self.tier(self.step)
         if judged is None:
             self.finish(self.call.attempts[-1].kind)
-        else:
-            self.value = judged.value
-            self.finish(Kind.OK, self.step)
+            raise self.errors[-1]
+        self.value = judged.value
+        self.finish(Kind.OK, self.step)
         return None
 
     def admit(self, step: Step, timeout: float, number: int) -> Admission | None:

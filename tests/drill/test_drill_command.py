@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from llmguard.cli import cli
+from llmguard.cli._drill_inputs import load_guard
+from llmguard.cli._fit_checks import fit_checks, known_fitness
+from llmguard.cli.drill import progress_on
 from llmguard.errors import ConfigError
 from llmguard.guard import fitness
+from llmguard.guard._fitness import fitness_of
+from llmguard.guard.tiers import TierOptions
 from llmguard.store import open_store
 from llmguard.store.tickets import NewTicket
 
@@ -74,7 +82,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_path: Path) -> st
     name = f"drill_app_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(APP)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
     return name
 
 
@@ -268,3 +276,57 @@ def test_exercises_of_another_process_prove_its_tiers(app: str, tmp_path: Path) 
     found = {row["what"]: row for row in json.loads(done.stdout)}
     assert "PROVEN by exercise" in found[f"{app}.triage fallback low"]["detail"]
     assert "UNPROVEN" in found[f"{app}.triage fallback rules"]["detail"]
+
+
+def test_slow_and_unreachable_fallbacks_are_told(
+    app: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is slower than its reserve is; a function of a function has no repair."""
+    inputs = _inputs(tmp_path, "else")
+    guard = load_guard(f"{app}:triage")
+    tier = dataclasses.replace(
+        guard.steps[1].options, reserve=0.0, when=lambda call: call.labels == {"x": "y"}
+    )
+    monkeypatch.setattr(guard.steps[1], "options", tier)
+    monkeypatch.setattr(guard.steps[2], "options", TierOptions(reserve=0.0))
+    shown = _run("drill", f"{app}:triage", "--inputs", inputs)
+    assert 1 == shown.exit_code
+    assert "Below 90% valid, or never tried: low" in shown.output
+    assert "1 skipped" in shown.output
+    assert "than the 0 s that upper tiers always leave it" in shown.output
+
+
+class _Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
+
+
+def test_progress_is_shown_on_terminals_only() -> None:
+    """One line per tier, written over until it is done."""
+    assert progress_on(io.StringIO()) is None
+    screen = _Terminal()
+    show = progress_on(screen)
+    assert show is not None
+    show("low", 1, 2)
+    show("low", 2, 2)
+    assert "\rlow: 1/2  \rlow: 2/2  \n" == screen.getvalue()
+
+
+def test_doctor_without_a_usable_store_calls_every_fallback_unproven(
+    app: str, store_path: Path
+) -> None:
+    """The store's own finding says what is wrong with it; methods name no repair."""
+    store_path.write_bytes(b"this is no database" * 100)
+    assert {} == known_fitness()
+    guard = load_guard(f"{app}:triage")
+    (low, rules) = fit_checks(guard, {})
+    assert ("warn", f"llmguard drill {app}:triage --tier low") == (low[0], low[3])
+    assert "UNPROVEN" in rules[2]
+    row = {"function": guard.name, "tier": "rules", "pin": "", "kind": "ok", "n": 9}
+    (fit,) = fitness_of([{**row, "last_at": time.time()}], now=time.time())
+    (_, rules) = fit_checks(guard, {(guard.name, "rules", ""): fit})
+    said = "PROVEN by live 0s ago: 0 of 9 failed, failure rate <= 28.3%"
+    assert ("ok", said, "") == (rules[0], *rules[2:])
