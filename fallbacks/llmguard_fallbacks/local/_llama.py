@@ -23,8 +23,8 @@ __all__ = ["AbortedError", "LlamaContext", "LlamaOptions", "load_library"]
 
 Logits = npt.NDArray[np.float32]
 
-_QUIET_FROM: Final = 3
-"""llama.cpp's level ERROR: below it, its log is of no use to an application."""
+_ERROR: Final = 4
+"""`GGML_LOG_LEVEL_ERROR` of ggml.h: the rest of its log is of no use to callers."""
 _LONG_BATCH: Final = 8
 """Evaluations of fewer tokens are too short to be worth interrupting."""
 _kept: list[Any] = []
@@ -72,7 +72,7 @@ def load_library() -> Any:
 
 
 def _log(level: int, text: bytes, _user: object) -> None:
-    if level == _QUIET_FROM:
+    if level == _ERROR:
         import sys
 
         sys.stderr.write(text.decode("utf-8", errors="replace"))
