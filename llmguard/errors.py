@@ -57,8 +57,18 @@ class LLMGuardWarning(UserWarning):
     """Something works, but not as well as its author believes."""
 
 
+def _revive(cls: type[Exception], args: tuple[object, ...]) -> Exception:
+    """Make an exception whose `__init__` cannot be called with its `args` alone."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    return error
+
+
 class LLMGuardError(Exception):
-    """Base of all llmguard errors."""
+    """Base of all llmguard errors; they cross process borders with their attributes."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive, (type(self), self.args), self.__dict__.copy()
 
 
 class ConfigError(LLMGuardError, ValueError):
@@ -182,3 +192,6 @@ class Deferred(Exception):  # noqa: N818 - control flow, not an error
         )
         self.ticket_id = ticket_id
         self.queue = queue
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive, (type(self), self.args), self.__dict__.copy()
