@@ -102,6 +102,11 @@ class OpenAIClients:
         inner = facade(client._client, timeout=timeout, observe=observe)  # noqa: SLF001 - the SDK offers no getter
         return client.with_options(http_client=inner, timeout=timeout, max_retries=0)
 
+    def check(self) -> None:
+        """Raise what the first call would: no SDK, or no key. Nothing is sent."""
+        _import_sdk(self.pin)
+        self._key()
+
     def close(self) -> None:
         """Close the client of threads; clients of event loops end with their loop."""
         with self._lock:

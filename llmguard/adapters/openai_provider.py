@@ -97,6 +97,16 @@ class OpenAIProvider:
         self._check()
         return self.clients.raw(timeout, is_async=True, on_reply=on_reply)
 
+    def check(self) -> None:
+        """Look, without any network, for what calls need; for `llmguard doctor`.
+
+        Raises:
+            TierUnavailableError: The SDK is not installed, or a remote endpoint has
+                no key in the environment.
+            ConfigError: The option `api_key_env` is no name.
+        """
+        self.clients.check()
+
     def warm(self) -> None:
         """Import the SDK now, which takes longer than many deadlines allow."""
         self._create(self.clients.sync)
