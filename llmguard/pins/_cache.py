@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 import threading
 import warnings
 from dataclasses import dataclass
@@ -33,6 +35,8 @@ class _Seen:
 _seen: Final[dict[str, _Seen]] = {}
 _looked_at: Final[set[str]] = set()
 _guard: Final = threading.Lock()
+_OURS: Final = (str(Path(__file__).parents[1]) + os.sep, functools.__file__)
+"""Where frames lie that a warning is not about: this package, and its cached ones."""
 
 
 def load_lock(path: str | Path | None = None) -> Lock:
@@ -91,16 +95,27 @@ def _look_at(pin: Pin, today: date) -> None:
             f"{pin.model!r} of provider {pin.provider!r}, and strict mode refuses it; "
             f"pin a known name, or set `LLMGUARD_STRICT=0`"
         )
+    with _guard:
+        if pin.digest in _looked_at:  # another thread was faster
+            return
+        _looked_at.add(pin.digest)
     from ._lifecycle import HORIZON, ending
 
-    _looked_at.add(pin.digest)
     if message := ending(pin, horizon=HORIZON, today=today):
         warnings.warn(
             f"{message}; add its successor: `llmguard pin add {pin.route} "
             f"--provider {pin.provider} --model MODEL`",
             LLMGuardWarning,
-            stacklevel=4,
+            stacklevel=_level_outside(),
         )
+
+
+def _level_outside() -> int:
+    """Return the `stacklevel` at which the caller's caller is no code of ours."""
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - what `warnings` uses itself
+    while frame.f_back and frame.f_code.co_filename.startswith(_OURS):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _last_good(file: str | Path) -> Lock:
