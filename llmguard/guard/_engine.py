@@ -197,9 +197,10 @@ class Walk:
         elapsed = self.call.clock.monotonic() - run.started - run.paused
         breaker, permit = admission.breaker, admission.permit
         if breaker is not None and permit is not None:
-            breaker.record(permit, judged.kind, elapsed=elapsed, exc=judged.error)
+            kind = _evidence(run, judged.kind)
+            breaker.record(permit, kind, elapsed=elapsed, exc=judged.error)
             if number == 1:
-                breaker.observe(self.call.fingerprint, judged.kind, permit=permit)
+                breaker.observe(self.call.fingerprint, kind, permit=permit)
         if judged.kind is Kind.OK:
             run.step.learn(elapsed)
         self._note(
@@ -325,3 +326,13 @@ class Walk:
         )
         group.outcome = outcome
         return group
+
+
+def _evidence(run: Run, kind: Kind) -> Kind:
+    """Return what the breaker is told of an attempt.
+
+    A timeout of one that had less time than good answers usually take says nothing
+    about the model: the caller was in a hurry.
+    """
+    hurried = kind is Kind.TIMEOUT and run.timeout < run.step.latency
+    return Kind.CANCELLED if hurried else kind
