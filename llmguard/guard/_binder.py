@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 __all__ = ["INJECTED", "Binder", "visible_signature"]
@@ -120,6 +120,31 @@ class Binder:
         if len(bound) != self._known or not self._required <= bound.keys():
             return None
         return None if any(name in kwargs for name in given) else bound
+
+    @property
+    def nameless(self) -> bool:
+        """True when some arguments have no name, so that names alone make no call."""
+        return not self._fast
+
+    def spread(self, inputs: Mapping[str, object]) -> tuple[list[Any], dict[str, Any]]:
+        """Return named inputs as the arguments of a call: the reverse of `bind`."""
+        named: dict[str, Any] = dict(inputs)
+        first: list[Any] = []
+        rest: tuple[Any, ...] = ()
+        extra: dict[str, Any] = {}
+        shown = self._signature.parameters.values()
+        for one in shown:
+            if one.kind is one.VAR_POSITIONAL:
+                rest = named.pop(one.name, ())
+            elif one.kind is one.VAR_KEYWORD:
+                extra = named.pop(one.name, {})
+        for one in shown:
+            by_place = one.kind is one.POSITIONAL_ONLY or (
+                rest and one.kind is one.POSITIONAL_OR_KEYWORD
+            )
+            if by_place and one.name in named:
+                first.append(named.pop(one.name))
+        return [*first, *rest], named | extra
 
     def with_model(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], model: object

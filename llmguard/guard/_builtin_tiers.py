@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import ConfigError
 from ..outcome import Kind
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..pins import Pin
 
 __all__ = ["FunctionTier", "OnPin", "StaticTier", "as_tier", "on_pin", "static"]
+
+Spread: TypeAlias = Callable[[Mapping[str, object]], tuple[list[Any], dict[str, Any]]]
+"""Makes the arguments of a call of named inputs; None where the names say it all."""
 
 _LOCAL_RESERVE: Final = 8.0
 _UNDECIDED: Final = frozenset({Kind.OK, Kind.SEMANTIC, Kind.ERROR, Kind.LOW_CONFIDENCE})
@@ -86,12 +89,16 @@ class FunctionTier:
     function: Callable[..., object]
     name: str
     options: TierOptions = field(default_factory=TierOptions)
+    spread: Spread | None = None
     terminal: bool = field(default=False, init=False)
     inline: bool = field(default=False, init=False)
 
     def run(self, call: TierContext) -> object:
-        """Call the function with the call's arguments by name."""
-        return self.function(**call.inputs)
+        """Call the function with the call's arguments, by name where they have one."""
+        if self.spread is None:
+            return self.function(**call.inputs)
+        args, kwargs = self.spread(call.inputs)
+        return self.function(*args, **kwargs)
 
     def check(self, contract: Contract | None) -> None:
         """Accept any contract: the same one judges what the function returns."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..pins import Pin, resolve
+from ._binder import Binder
 from ._builtin_tiers import FunctionTier, OnPin
 from ._bulkhead import Bulkhead
 from .tiers import AsyncTier, Tier, TierContext, TierOptions
@@ -131,6 +132,13 @@ def _step(index: int, tier: Tier) -> Step:
     )
 
 
+def _with_arguments(tier: Tier, binder: Binder) -> Tier:
+    """Have a plain function get `*args` and `**kwargs` as the guarded one would."""
+    if isinstance(tier, FunctionTier) and binder.nameless:
+        return replace(tier, spread=binder.spread)
+    return tier
+
+
 def build_steps(guard: Guard) -> tuple[Step, ...]:
     """Resolve a guard's chain.
 
@@ -147,7 +155,8 @@ def build_steps(guard: Guard) -> tuple[Step, ...]:
         pins=pins,
         bulkhead=None if options.concurrency is None else Bulkhead(options.concurrency),
     )
-    steps = (primary, *(_step(i, t) for i, t in enumerate(guard.tiers, start=1)))
+    tiers = [_with_arguments(tier, guard.binder) for tier in guard.tiers]
+    steps = (primary, *(_step(i, t) for i, t in enumerate(tiers, start=1)))
     for step in steps:
         step.reserved = sum(s.options.reserve for s in steps[step.index + 1 :])
     return steps

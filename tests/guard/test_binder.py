@@ -42,6 +42,24 @@ def test_binds_as_python_does(
         assert dict(bound.arguments) == binder.bind(args, kwargs)
 
 
+def by_place(a: int, /, b: int = 2, *rest: int, c: int = 3, **more: int) -> None: ...
+
+
+@pytest.mark.parametrize("function", [catching, by_place])
+@given(args=_ARGS, kwargs=_KWARGS)
+def test_named_inputs_are_spread_as_they_were_given(
+    function: Any, args: tuple[int, ...], kwargs: dict[str, int]
+) -> None:
+    """What was bound to names binds again to the very same."""
+    binder = Binder(function, has_model=False)
+    try:
+        inputs = binder.bind(args, kwargs)
+    except TypeError:
+        return
+    again, named = binder.spread(inputs)
+    assert inputs == binder.bind(tuple(again), named)
+
+
 @given(args=_ARGS, kwargs=_KWARGS)
 def test_the_model_lands_in_its_place(
     args: tuple[int, ...], kwargs: dict[str, int]
