@@ -9,18 +9,33 @@ how much slower than its best it ran says how far the machine was from idle.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Samples", "interleave", "machine", "options", "report", "spread", "table"]
+from llmguard.guard import Runtime, use_runtime
+
+__all__ = [
+    "Case",
+    "Samples",
+    "amany",
+    "inline",
+    "interleave",
+    "machine",
+    "many",
+    "options",
+    "report",
+    "spread",
+    "table",
+]
 
 _LOOP: Final = 20_000
 Case = Callable[[int], object]
@@ -141,3 +156,34 @@ def report(
     )
     if to is not None:
         to.write_text(json.dumps({"machine": about, **figures}, indent=1) + "\n")
+
+
+def many(function: Callable[[str], object]) -> Case:
+    """Call a function as often as asked, each time with another input."""
+
+    def run(calls: int) -> None:
+        for number in range(calls):
+            function(f"ticket {number}")
+
+    return run
+
+
+def amany(function: Callable[[str], Awaitable[object]], on: asyncio.Runner) -> Case:
+    """Await a function as often as asked, each time with another input."""
+
+    async def loop(calls: int) -> None:
+        for number in range(calls):
+            await function(f"ticket {number}")
+
+    return lambda calls: on.run(loop(calls))
+
+
+def inline(case: Case) -> Case:
+    """Run the body in the caller's thread, where a hanging one cannot be left."""
+    runtime = Runtime(couriers=None)
+
+    def run(calls: int) -> None:
+        with use_runtime(runtime):
+            case(calls)
+
+    return run

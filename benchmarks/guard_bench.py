@@ -9,11 +9,22 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from _measure import Case, interleave, machine, options, report, spread, table
+from _measure import (
+    Case,
+    amany,
+    inline,
+    interleave,
+    machine,
+    many,
+    options,
+    report,
+    spread,
+    table,
+)
 from pydantic import BaseModel
 
 from llmguard import INJECTED, Model, Pin, contract, fallback_chain, pinned, static
@@ -105,33 +116,6 @@ def by_hand(text: str) -> Person:
     return Person.model_validate_json(body(text))
 
 
-def _sync(function: Callable[[str], object]) -> Case:
-    def run(calls: int) -> None:
-        for number in range(calls):
-            function(f"ticket {number}")
-
-    return run
-
-
-def _async(function: Callable[[str], Awaitable[object]], on: asyncio.Runner) -> Case:
-    async def loop(calls: int) -> None:
-        for number in range(calls):
-            await function(f"ticket {number}")
-
-    return lambda calls: on.run(loop(calls))
-
-
-def _inline(case: Case) -> Case:
-    """Run the body in the caller's thread, where a hanging one cannot be left."""
-    runtime = Runtime(couriers=None)
-
-    def run(calls: int) -> None:
-        with use_runtime(runtime):
-            case(calls)
-
-    return run
-
-
 def _parts() -> dict[str, Case]:
     """Return the guard's two large parts, each on its own."""
     breaker, judge, reply = VersionBreaker("bench"), Contract(Person), Reply(text=TEXT)
@@ -157,16 +141,16 @@ def _cases(on: asyncio.Runner) -> dict[str, Case]:
     )
     judged = last(contract(Person)(body))
     return {
-        "body": _sync(body),
-        "body + pydantic by hand": _sync(by_hand),
+        "body": many(body),
+        "body + pydantic by hand": many(by_hand),
         **_parts(),
-        "deadline, chain, breaker": _inline(_sync(chain(body))),
-        "... and contract": _inline(_sync(judged)),
-        "... and model (all)": _inline(_sync(full)),
-        "all, on a courier thread": _sync(full),
-        "async body": _async(abody, on),
-        "async: deadline, chain, breaker": _async(chain(abody), on),
-        "async: all": _async(afull, on),
+        "deadline, chain, breaker": inline(many(chain(body))),
+        "... and contract": inline(many(judged)),
+        "... and model (all)": inline(many(full)),
+        "all, on a courier thread": many(full),
+        "async body": amany(abody, on),
+        "async: deadline, chain, breaker": amany(chain(abody), on),
+        "async: all": amany(afull, on),
     }
 
 

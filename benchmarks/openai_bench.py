@@ -12,7 +12,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from _measure import Case, interleave, machine, options, report, spread, table
+from _measure import (
+    amany,
+    inline,
+    interleave,
+    machine,
+    many,
+    options,
+    report,
+    spread,
+    table,
+)
 from _stub import MODEL, stub
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
@@ -114,40 +124,14 @@ def _async_functions(url: str) -> dict[str, Callable[[str], Awaitable[object]]]:
     }
 
 
-def _many(function: Callable[[str], object]) -> Case:
-    def run(calls: int) -> None:
-        for number in range(calls):
-            function(f"ticket {number}")
-
-    return run
-
-
-def _amany(function: Callable[[str], Awaitable[object]], on: asyncio.Runner) -> Case:
-    async def loop(calls: int) -> None:
-        for number in range(calls):
-            await function(f"ticket {number}")
-
-    return lambda calls: on.run(loop(calls))
-
-
-def _inline(case: Case) -> Case:
-    runtime = Runtime(couriers=None)
-
-    def run(calls: int) -> None:
-        with use_runtime(runtime):
-            case(calls)
-
-    return run
-
-
 def ratios(url: str, *, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure guarded calls as multiples of the unguarded one of the same round."""
     with asyncio.Runner() as runner:
-        cases = {n: _many(f) for n, f in _sync_functions(url).items()}
+        cases = {n: many(f) for n, f in _sync_functions(url).items()}
         for name in list(cases)[1:3]:
-            cases[f"{name}, no courier"] = _inline(cases[name])
+            cases[f"{name}, no courier"] = inline(cases[name])
         for name, function in _async_functions(url).items():
-            cases[name] = _amany(function, runner)
+            cases[name] = amany(function, runner)
         samples = interleave(cases, calls=2 if quick else 20, rounds=3 if quick else 61)
     figures: dict[str, Any] = {}
     for name in cases:
