@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from ..breaker import upper_rate
 from ..errors import ConfigError, ContractError
 from ..outcome import Attempt, Kind
-from ._lone import NO_EVIDENCE, how_proven, run_lone
+from ._fitness import NO_EVIDENCE
+from ._lone import how_proven, run_lone
 from ._runtime import Runtime, use_runtime
 
 if TYPE_CHECKING:

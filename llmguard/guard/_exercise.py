@@ -12,26 +12,25 @@ import logging
 import queue
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..telemetry.activity import EXERCISE
 from ._capture import detach
 from ._deadline import CALL_CONTEXT
+from ._fitness import NO_EVIDENCE
 from ._forks import renew_after_fork
 from ._isolate import Couriers
 from ._keeper import KEEPER
-from ._lone import NO_EVIDENCE, how_proven, run_lone
-from ._runtime import Runtime, default_runtime, use_runtime
+from ._runtime import default_runtime, use_runtime
 
 if TYPE_CHECKING:
     from asyncio import Runner
 
     from ..outcome import Attempt, Outcome
     from ._call import Call
-    from ._guard import Guard
     from ._plan import Step
 
 __all__ = ["EXERCISER", "Exerciser", "sampled"]
@@ -40,6 +39,11 @@ _LOG: Final = logging.getLogger("llmguard.exercise")
 _CAPACITY: Final = 16
 """Calls that may wait; their arguments stay in memory until they have run."""
 _MAX_HUNG: Final = 4
+_MAKE: Final[Mapping[type[object], Callable[[Iterable[Any]], Any]]] = {
+    list: list[Any],
+    set: set[Any],
+    tuple: tuple[Any, ...],
+}
 
 Record = Callable[[str, "Attempt", float, str], None]
 
@@ -52,15 +56,18 @@ def sampled(call_id: str, share: float) -> bool:
     return zlib.crc32(call_id.encode()) < share * 2**32
 
 
-@dataclass(slots=True)
 class _Work:
-    """One call to repeat further down."""
+    """One call to repeat further down, with copies of its arguments and context."""
 
-    guard: Guard
-    steps: tuple[Step, ...]
-    given: tuple[tuple[Any, ...], Mapping[str, Any]]
-    runtime: Runtime
-    context: Context
+    __slots__ = ("context", "given", "guard", "runtime", "steps")
+
+    def __init__(self, call: Call, steps: tuple[Step, ...]) -> None:
+        self.guard = call.guard
+        self.runtime = call.runtime
+        self.steps = steps
+        self.given: tuple[tuple[Any, ...], Mapping[str, Any]]
+        self.given = _kept(call.args), _kept(call.kwargs)
+        self.context: Context = copy_context()
 
 
 class Exerciser:
@@ -102,6 +109,8 @@ class Exerciser:
         guard = call.guard
         if call.context.depth or not sampled(call.call_id, guard.exercised):
             return
+        from ._lone import how_proven  # needed by few calls, and by no import
+
         steps = tuple(
             step
             for step in call.steps[answered.index + 1 :]
@@ -110,9 +119,7 @@ class Exerciser:
         if not steps or not guard.managed:
             return
         try:
-            given = _kept(call.args), _kept(call.kwargs)
-            work = _Work(guard, steps, given, call.runtime, copy_context())
-            self._waiting.put_nowait(work)
+            self._waiting.put_nowait(_Work(call, steps))
         except (queue.Full, RecursionError, RuntimeError):  # or changed while copied
             with self._lock:
                 self.dropped += 1
@@ -162,6 +169,8 @@ class Exerciser:
 
     def _exercise(self, work: _Work, loop: Runner) -> None:
         """Run the steps of one call, in a copy of its context."""
+        from ._lone import run_lone
+
         detach()
         outer = CALL_CONTEXT.get()
         CALL_CONTEXT.set(replace(outer, deadline_at=None))
@@ -191,13 +200,14 @@ class Exerciser:
                 self._record(outcome.function, attempt, outcome.at, EXERCISE)
 
 
-def _kept(value: Any) -> Any:
+def _kept(value: object) -> Any:
     """Copy plain containers: the caller may change its own after the call."""
-    kind = type(value)
-    if kind is dict:
-        return {key: _kept(item) for key, item in value.items()}
-    if kind in {list, tuple, set}:
-        return kind(_kept(item) for item in value)
+    make = _MAKE.get(type(value))
+    if make is not None:
+        return make(_kept(item) for item in cast("Iterable[object]", value))
+    if type(value) is dict:
+        items = cast("dict[object, object]", value).items()
+        return {key: _kept(item) for key, item in items}
     return value
 
 

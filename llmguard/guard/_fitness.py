@@ -10,15 +10,26 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from ..breaker import upper_rate
 from ..outcome import Kind
 from ..telemetry.activity import DRILL, EXERCISE
-from ._lone import NO_EVIDENCE
 
 if TYPE_CHECKING:
     from ..store import Store
 
-__all__ = ["PROOF_SECONDS", "Fitness", "fitness", "fitness_of", "split_source"]
+__all__ = [
+    "NO_EVIDENCE",
+    "PROOF_SECONDS",
+    "Fitness",
+    "fitness",
+    "fitness_of",
+    "split_source",
+]
 
 PROOF_SECONDS: Final = 86_400.0
 """A tier that has not answered for a day is not known to work."""
+
+NO_EVIDENCE: Final = frozenset(
+    {Kind.SKIPPED, Kind.OPEN, Kind.CANCELLED, Kind.BAD_REQUEST}
+)
+"""Kinds that say nothing about whether a tier can answer."""
 
 Source = Literal["live", "exercise", "drill"]
 _SOURCES: Final[tuple[tuple[str, Source], ...]] = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import CallError, Deferred
 from ..outcome import Kind, Outcome
@@ -32,12 +32,7 @@ if TYPE_CHECKING:
     from ._plan import Step
     from ._runtime import Runtime
 
-__all__ = ["NO_EVIDENCE", "Lone", "drill_target", "how_proven", "run_lone"]
-
-NO_EVIDENCE: Final = frozenset(
-    {Kind.SKIPPED, Kind.OPEN, Kind.CANCELLED, Kind.BAD_REQUEST}
-)
-"""Kinds that say nothing about whether a tier can answer."""
+__all__ = ["Lone", "drill_target", "how_proven", "run_lone"]
 
 
 def how_proven(step: Step) -> Literal["exercise", "drill", ""]:

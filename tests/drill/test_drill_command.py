@@ -22,7 +22,7 @@ from llmguard.cli.drill import progress_on
 from llmguard.errors import ConfigError
 from llmguard.guard import fitness
 from llmguard.guard._fitness import fitness_of
-from llmguard.guard.tiers import TierOptions
+from llmguard.guard.tiers import TierContext, TierOptions
 from llmguard.store import open_store
 from llmguard.store.tickets import NewTicket
 
@@ -284,9 +284,11 @@ def test_slow_and_unreachable_fallbacks_are_told(
     """What is slower than its reserve is; a function of a function has no repair."""
     inputs = _inputs(tmp_path, "else")
     guard = load_guard(f"{app}:triage")
-    tier = dataclasses.replace(
-        guard.steps[1].options, reserve=0.0, when=lambda call: call.labels == {"x": "y"}
-    )
+
+    def never(call: TierContext) -> bool:
+        return not call.function
+
+    tier = dataclasses.replace(guard.steps[1].options, when=never)
     monkeypatch.setattr(guard.steps[1], "options", tier)
     monkeypatch.setattr(guard.steps[2], "options", TierOptions(reserve=0.0))
     shown = _run("drill", f"{app}:triage", "--inputs", inputs)

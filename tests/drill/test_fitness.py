@@ -187,11 +187,15 @@ def test_drills_run_streams_and_functions_without_a_contract() -> None:
 
     guard = guard_of(stream)
     told: list[tuple[str, int, int]] = []
+
+    def tell(tier: str, done: int, of: int) -> None:
+        told.append((tier, done, of))
+
     _, found = drill(
         guard,
         [{"text": "a"}] * 2,
         drilled_steps(guard),
-        progress=lambda *args: told.append(args),
+        progress=tell,
     )
     assert [("top", 1, 2), ("top", 2, 2), ("low", 1, 2), ("low", 2, 2)] == told
     assert found.agrees is not None
