@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from .. import config
-from ..errors import ConfigError
+from ..errors import ConfigError, LLMGuardError
 from ..guard import Guard, guard_of
 from ..guard._binder import visible_signature
 from ..store import open_store, store_path
@@ -27,7 +27,7 @@ def load_guard(target: str) -> Guard:
     """Import `module:function` and return its guard.
 
     Raises:
-        ConfigError: It is not written so, cannot be found, is not guarded, or is a
+        ConfigError: It is not written so, cannot be imported, is not guarded, or is a
             method, which needs an object.
     """
     module, colon, name = target.partition(":")
@@ -39,15 +39,11 @@ def load_guard(target: str) -> Guard:
     for place in (str(Path.cwd()), str(config.load().root)):
         if place not in sys.path:
             sys.path.insert(0, place)
-    try:
-        found: object = import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise ConfigError(
-            f"{target!r} cannot be found ({error}): run it where "
-            f"`python -c 'import {module}'` works, and name a function of it"
-        ) from error
+    found = _imported(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        raise ConfigError(f"`{module}` has no `{name}`: name a guarded function of it")
     guard = guard_of(found)
     if "." in name:
         raise ConfigError(
@@ -55,6 +51,18 @@ def load_guard(target: str) -> Guard:
             "a function that calls it"
         )
     return guard
+
+
+def _imported(module: str) -> object:
+    try:
+        return import_module(module)
+    except LLMGuardError:
+        raise  # says itself what to do
+    except Exception as error:
+        raise ConfigError(
+            f"`{module}` cannot be imported ({error!r}): run it where "
+            f"`python -c 'import {module}'` works"
+        ) from error
 
 
 def read_inputs(guard: Guard, path: Path) -> Inputs:

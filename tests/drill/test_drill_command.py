@@ -197,16 +197,22 @@ def test_inputs_come_from_tickets(app: str, tmp_path: Path) -> None:
     ("target", "message"),
     [
         ("{app}", "write `module:function`"),
-        ("{app}:none", "cannot be found"),
-        ("no_such_module_here:f", "cannot be found"),
+        ("{app}:none", "has no `none`"),
+        ("no_such_module_here:f", "cannot be imported (ModuleNotFoundError"),
+        ("broken_a:f", "cannot be imported (ZeroDivisionError"),
+        ("broken_b:f", "needs its tiers"),
         ("{app}:plain", "is not guarded"),
         ("{app}:Desk.sort", "is a method"),
     ],
 )
 def test_what_cannot_be_drilled_is_explained(
-    target: str, message: str, app: str
+    target: str, message: str, app: str, tmp_path: Path
 ) -> None:
     """Each wrong target says what to write."""
+    (tmp_path / "broken_a.py").write_text("1 / 0")
+    (tmp_path / "broken_b.py").write_text(
+        "from llmguard import fallback_chain\nfallback_chain()"
+    )
     refused = _run("drill", target.format(app=app))
     assert message in str(refused.exception)
 
