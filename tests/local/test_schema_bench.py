@@ -75,9 +75,15 @@ def test_a_sample_of_real_schemas(engine: Any, answer: Callable[..., Result]) ->
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_all_real_schemas(engine: Any, answer: Callable[..., Result]) -> None:
-    """All 815: every answer that is returned is valid against the original."""
-    ends = survey(engine, answer, records())
+    """Every answer that is returned is valid against the original.
+
+    One schema in six, because all 815 take minutes: `LLMGUARD_ALL_SCHEMAS=1`.
+    """
+    chosen = records()
+    if not os.environ.get("LLMGUARD_ALL_SCHEMAS"):
+        chosen = chosen[::6]
+    ends = survey(engine, answer, chosen)
     print({end: len(names) for end, names in ends.items()})  # noqa: T201 - the figure
     assert {*ends} <= {"ok", "refused", "schema", "truncated"}, ends
-    assert len(ends["ok"]) >= 760, ends
-    assert len(ends.get("truncated", [])) <= 8, ends
+    assert len(ends["ok"]) >= 0.93 * len(chosen), ends
+    assert len(ends.get("truncated", [])) <= 0.01 * len(chosen) + 1, ends
