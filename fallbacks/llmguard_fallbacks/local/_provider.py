@@ -43,6 +43,7 @@ class LocalProvider:
         read_params(pin.params, {"messages": ()})
         self._weights: Weights | None = None
         self._key = ""
+        self._installed = False
 
     @property
     def remote(self) -> bool:
@@ -109,6 +110,17 @@ class LocalProvider:
         Raises:
             TierUnavailableError: llama.cpp or llguidance is not installed.
         """
+        self._require_packages()
+        key = json.dumps(
+            [self._loading(), self._digest(), self.options.in_process, *self._size()]
+        )
+        self._key = key
+        return acquire(key, id(self), self._make)
+
+    def _require_packages(self) -> None:
+        if self._installed:
+            # Looking takes a third of a millisecond, which a refusal cannot spare.
+            return
         missing = [n for n in ("llama_cpp", "llguidance") if find_spec(n) is None]
         if missing:
             raise TierUnavailableError(
@@ -116,11 +128,7 @@ class LocalProvider:
                 kind=Kind.SKIPPED,
                 pin=self.pin.id,
             )
-        key = json.dumps(
-            [self._loading(), self._digest(), self.options.in_process, *self._size()]
-        )
-        self._key = key
-        return acquire(key, id(self), self._make)
+        self._installed = True
 
     def _make(self) -> Pool:
         weights, (slots, queue, grace) = self.weights, self._size()
