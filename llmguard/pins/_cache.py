@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
-import sys
 import threading
 import warnings
 from dataclasses import dataclass
@@ -112,10 +112,10 @@ def _look_at(pin: Pin, today: date) -> None:
 
 def _level_outside() -> int:
     """Return the `stacklevel` at which the caller's caller is no code of ours."""
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - what `warnings` uses itself
-    while frame.f_back and frame.f_code.co_filename.startswith(_OURS):
+    level, frame = 0, inspect.currentframe()
+    while frame and frame.f_code.co_filename.startswith(_OURS):
         level, frame = level + 1, frame.f_back
-    return level
+    return max(1, level)
 
 
 def _last_good(file: str | Path) -> Lock:
