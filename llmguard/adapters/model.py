@@ -13,6 +13,7 @@ from collections.abc import (
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar, cast
 
+from .._quick import quick
 from ..errors import ConfigError, TierTimeoutError
 from ..outcome import Kind
 from ..reply import Reply
@@ -32,6 +33,7 @@ PromptLike: TypeAlias = str | RenderedPrompt | Iterable[MessageLike]
 """A string (one user message), a rendered `Prompt`, or a list of messages."""
 
 _UNGUARDED_TIMEOUT: Final = 30.0
+_new_request: Final = quick(Request)
 
 _FIXED: Final[Mapping[str, str]] = {
     "model": "the pin decides which version runs",
@@ -210,13 +212,14 @@ class Model:
         params: Mapping[str, Any],
     ) -> Request:
         digest = prompt.digest if isinstance(prompt, RenderedPrompt) else ""
-        self._check_prompt(digest)
+        if digest:
+            self._check_prompt(digest)
         asked = prompt.messages if isinstance(prompt, RenderedPrompt) else prompt
-        return Request(
+        return _new_request(
             messages=(*as_messages(asked), *self._feedback),
             schema=self._schema,
             schema_name=self._schema_name,
-            params=self._params(params),
+            params=self._params(params) if params else dict(self._pin.params),
             tools=tools,
             timeout=self._timeout(),
             inputs=self._inputs,
@@ -241,7 +244,7 @@ class Model:
 
     def _check_prompt(self, digest: str) -> None:
         pinned = self._pin.prompt_digest
-        if not pinned or not digest or pinned.removeprefix("sha256:") == digest:
+        if not pinned or pinned.removeprefix("sha256:") == digest:
             return
         raise ConfigError(
             f"pin {self._pin.route!r} was qualified with prompt {pinned[:19]!r}, but "

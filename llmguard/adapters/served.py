@@ -28,10 +28,10 @@ def verify_served(pin: Pin, reply: Reply) -> Served:
     unverifiable) and a warning under "warn"; "record" ignores it.
     """
     served = _served_model(pin, reply)
-    accepted = _fingerprints(pin)
-    if served == "mismatch" or not accepted or pin.fingerprint_policy == "record":
+    if served == "mismatch" or pin.fingerprint_policy == "record":
         return served
-    if reply.fingerprint in accepted:
+    accepted = _fingerprints(pin)
+    if not accepted or reply.fingerprint in accepted:
         return served
     if pin.fingerprint_policy == "block":
         return "unverifiable" if reply.fingerprint is None else "mismatch"

@@ -96,7 +96,10 @@ class Binder:
         Raises:
             TypeError: They do not fit, in Python's own words.
         """
-        bound = self._bind_fast(args, kwargs) if self._fast else None
+        if self._plain and not kwargs and len(args) == len(self._names):
+            bound: dict[str, object] | None = dict(zip(self._names, args, strict=True))
+        else:
+            bound = self._bind_fast(args, kwargs) if self._fast else None
         if bound is None:
             full = self._signature.bind(*args, **kwargs)
             full.apply_defaults()
@@ -109,8 +112,6 @@ class Binder:
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[str, object] | None:
         """Bind plain arguments; None leaves the odd case to `Signature.bind`."""
-        if self._plain and not kwargs and len(args) == len(self._names):
-            return dict(zip(self._names, args, strict=True))
         if len(args) > len(self._names):
             return None
         bound: dict[str, object] = {**self._defaults}

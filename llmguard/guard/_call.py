@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from .._quick import quick
 from ..adapters import Model, provider_for
 from ..errors import ConfigError
 from ..outcome import Attempt, Kind, Outcome
@@ -23,10 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Call"]
 
+_outcome: Final = quick(Outcome)
+# Not the module's own generator, which a program may seed; unlike `os.urandom`, no
+# system call. A forked child must not repeat its parent's ids.
+_ids: Final = random.Random()  # noqa: S311 - ids are no secrets
+if hasattr(os, "register_at_fork"):  # pragma: no branch - absent on Windows only
+    os.register_at_fork(after_in_child=_ids.seed)
+
 
 def _new_id() -> str:
     """Return an id that sorts by time: 48 bits of milliseconds, 64 random ones."""
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(8).hex()}"
+    return f"{time.time_ns() // 1_000_000:012x}{_ids.getrandbits(64):016x}"
 
 
 class Call:
@@ -71,10 +80,10 @@ class Call:
         if runtime.managed and guard.managed:
             KEEPER.wake()
         # One revision throughout: every pin of the chain is read at the start.
-        self.pins: tuple[Pin | None, ...] = tuple(
+        self.pins: list[Pin | None] = [
             None if step.pins is None else step.pins.at(self.started)
             for step in self.steps
-        )
+        ]
         self.deadline_at = self.started + guard.seconds
         outer = self.context.deadline_at
         if outer is not None and outer < self.deadline_at:
@@ -82,6 +91,8 @@ class Call:
 
     def slice_end(self, step: Step) -> float:
         """Return the monotonic time by which all tries of `step` must have ended."""
+        if not step.reserved:
+            return self.deadline_at
         now = self.clock.monotonic()
         return now + slice_for(self.deadline_at - now, step.reserved)
 
@@ -133,12 +144,13 @@ class Call:
         An input that cannot be printed counts as new each time.
         """
         try:
-            return "\0".join(
+            parts = [
                 f"{name}\0{value if isinstance(value, str) else repr(value)}"
                 for name, value in self.inputs.items()
-            )
+            ]
         except Exception:  # noqa: BLE001 - a foreign `__repr__` may raise anything
             return self.call_id
+        return "\0".join(parts)
 
     def budget_key(self, step: Step) -> str:
         """Return the key of the retry budget of one step."""
@@ -148,7 +160,7 @@ class Call:
     def outcome(self, kind: Kind, tier: str = "", tier_index: int = -1) -> Outcome:
         """Return the story so far, ended with `kind`."""
         contract = self.guard.contract
-        return Outcome(
+        return _outcome(
             call_id=self.call_id,
             function=self.guard.name,
             kind=kind,

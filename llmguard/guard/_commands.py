@@ -85,7 +85,7 @@ class Run:
     @property
     def inline(self) -> bool:
         """True when it needs neither a thread nor a time limit."""
-        if self.step.is_body:
+        if self.step.tier is None:
             # Opening a stream runs none of its code yet.
             return self.call.guard.is_stream
         return self.step.inline
@@ -124,7 +124,7 @@ class Run:
         """Run the tier here and now (sync tiers, and the start of async ones)."""
         token = CALL_CONTEXT.set(self.context())
         try:
-            if self.step.is_body:
+            if self.step.tier is None:
                 return self.call.run_body(self)
             return self.step.run_tier(self.call.tier_context(self))
         finally:
@@ -134,7 +134,7 @@ class Run:
         """Run an async tier."""
         token = CALL_CONTEXT.set(self.context())
         try:
-            if self.step.is_body:
+            if self.step.tier is None:
                 return await self.call.run_body(self)
             return await self.step.arun_tier(self.call.tier_context(self))
         finally:

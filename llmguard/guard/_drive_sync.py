@@ -41,28 +41,24 @@ def drive(flow: Flow, runtime: Runtime) -> object:
 def _perform(flow: Flow, command: object, runtime: Runtime) -> Any:
     """Do what the engine asked and return what it asks next."""
     try:
-        if isinstance(command, Sleep):
-            runtime.clock.sleep(command.seconds)
-            result = Result()
-        else:
-            result = _execute(command, runtime)
+        result = _execute(command, runtime)
     except BaseException as interrupt:  # noqa: BLE001 - the engine records, then raises
         return flow.throw(interrupt)
     return flow.send(result)
 
 
 def _execute(command: object, runtime: Runtime) -> Result:
-    if isinstance(command, Pull):
-        source = cast("Iterator[object]", command.source)
-        return _timed(
-            lambda: next(source, END),
-            command.timeout,
-            command.run,
-            runtime.couriers,
-        )
-    run = cast("Run", command)
-    couriers = None if run.inline else runtime.couriers
-    return _timed(run.invoke, run.timeout, run, couriers)
+    if isinstance(command, Run):
+        couriers = runtime.couriers
+        if couriers is not None and command.inline:
+            couriers = None
+        return _timed(command.invoke, command.timeout, command, couriers)
+    if isinstance(command, Sleep):
+        runtime.clock.sleep(command.seconds)
+        return Result()
+    pull = cast("Pull", command)
+    source = cast("Iterator[object]", pull.source)
+    return _timed(lambda: next(source, END), pull.timeout, pull.run, runtime.couriers)
 
 
 def _timed(

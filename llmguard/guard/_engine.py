@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from .._quick import quick
 from ..adapters import Message
 from ..errors import (
     CallError,
@@ -28,11 +29,13 @@ from ._retry import backoff
 
 if TYPE_CHECKING:
     from ..breaker import Permit, VersionBreaker
+    from ._bulkhead import Bulkhead
     from ._call import Call
     from ._plan import Step
 
 __all__ = ["Admission", "Command", "Flow", "Walk"]
 
+_attempt: Final = quick(Attempt)
 Command = Run | Pull | Give | Sleep
 Flow = Generator[Command, Result, object]
 
@@ -87,7 +90,7 @@ class Walk:
         """Try one tier; None means that the next one should."""
         until = self.call.slice_end(step)
         reason = self.why_not(step, until)
-        if not reason and not self._enter(step):
+        if not reason and step.bulkhead and not self._enter(step, step.bulkhead):
             reason = f"all {step.options.concurrency} places are taken"
         if reason:
             self.skip(step, reason)
@@ -98,12 +101,10 @@ class Walk:
             if step.bulkhead is not None:
                 step.bulkhead.leave()
 
-    def _enter(self, step: Step) -> bool:
+    def _enter(self, step: Step, bulkhead: Bulkhead) -> bool:
         """Take a place in the tier; threads that hang in it keep theirs."""
-        if step.bulkhead is None:
-            return True
         couriers = self.call.runtime.couriers
-        return step.bulkhead.enter(hung=0 if couriers is None else couriers.hung(step))
+        return bulkhead.enter(hung=0 if couriers is None else couriers.hung(step))
 
     def _tries(
         self, step: Step, until: float
@@ -163,7 +164,7 @@ class Walk:
                     return "its condition said no"
             except Exception as error:  # noqa: BLE001 - a broken condition is no answer
                 return f"its condition raised {error!r}"
-        if not step.inline and self.timeout(step, until) <= 0:
+        if not step.inline and until <= self.call.clock.monotonic():
             return "no time is left of the deadline"
         return ""
 
@@ -197,7 +198,11 @@ class Walk:
         elapsed = self.call.clock.monotonic() - run.started - run.paused
         breaker, permit = admission.breaker, admission.permit
         if breaker is not None and permit is not None:
-            kind = _evidence(run, judged.kind)
+            kind = judged.kind
+            if kind is Kind.TIMEOUT and run.timeout < run.step.latency:
+                # It had less time than good answers usually take: the caller was in a
+                # hurry, which says nothing about the model.
+                kind = Kind.CANCELLED
             breaker.record(permit, kind, elapsed=elapsed, exc=judged.error)
             if number == 1:
                 breaker.observe(self.call.fingerprint, kind, permit=permit)
@@ -275,7 +280,7 @@ class Walk:
         reply = judged.reply
         ticket = judged.error.ticket_id if isinstance(judged.error, Deferred) else ""
         call.attempts.append(
-            Attempt(
+            _attempt(
                 tier=step.name,
                 tier_index=step.index,
                 number=number,
@@ -326,13 +331,3 @@ class Walk:
         )
         group.outcome = outcome
         return group
-
-
-def _evidence(run: Run, kind: Kind) -> Kind:
-    """Return what the breaker is told of an attempt.
-
-    A timeout of one that had less time than good answers usually take says nothing
-    about the model: the caller was in a hurry.
-    """
-    hurried = kind is Kind.TIMEOUT and run.timeout < run.step.latency
-    return Kind.CANCELLED if hurried else kind

@@ -63,7 +63,15 @@ class Judged:
 def judge(run: Run, result: Result) -> Judged:
     """Decide how one attempt ended; objects that raise when read end in `error`."""
     try:
-        return _judge(run, result)
+        if result.timed_out:
+            detail = f"no answer within {run.timeout:.3g} s"
+            return Judged(kind=Kind.TIMEOUT, detail=detail)
+        if result.error is not None:
+            return _judge_error(result.error)
+        value = result.value
+        if run.call.guard.contract is None and not isinstance(value, Reply):
+            return _without_contract(run, value)
+        return _judge_reply(run, _complete(run, value))
     except Exception as error:  # noqa: BLE001 - a foreign object may raise anything
         return _unreadable(error)
 
@@ -71,18 +79,6 @@ def judge(run: Run, result: Result) -> Judged:
 def _unreadable(error: Exception) -> Judged:
     detail = f"reading it raised {type(error).__name__}"
     return Judged(kind=Kind.ERROR, detail=detail, error=error)
-
-
-def _judge(run: Run, result: Result) -> Judged:
-    if result.timed_out:
-        return Judged(kind=Kind.TIMEOUT, detail=f"no answer within {run.timeout:.3g} s")
-    if result.error is not None:
-        return _judge_error(result.error)
-    value = result.value
-    contract = run.call.guard.contract
-    if contract is None and not isinstance(value, Reply):
-        return _without_contract(run, value)
-    return _judge_reply(run, _complete(run, value))
 
 
 def judge_reply(run: Run, reply: Reply) -> Judged:

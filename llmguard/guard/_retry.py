@@ -58,6 +58,8 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """Count one first try."""
+        if self._tokens >= _CAPACITY:  # full, as it is while all goes well
+            return
         with self._lock:
             self._tokens = min(_CAPACITY, self._tokens + _DEPOSIT)
 
