@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from . import local
     from ._queue_ticket import Ticket, get_ticket
     from .human import human
+    from .outlines_tier import outlines
     from .rules import rules  # pyright: ignore[reportGeneralTypeIssues] - shares its name with its module
 
-__all__ = ["Ticket", "get_ticket", "human", "local", "rules"]
+__all__ = ["Ticket", "get_ticket", "human", "local", "outlines", "rules"]
 
 # Public name -> (module, attribute); "" is the module itself. Resolved on first use,
 # so that a chain of rules pays neither for SQLite nor for llama.cpp.
@@ -23,6 +24,7 @@ _LAZY: Final = MappingProxyType(
         "get_ticket": ("_queue_ticket", "get_ticket"),
         "human": ("human", "human"),
         "local": ("local", ""),
+        "outlines": ("outlines_tier", "outlines"),
         "rules": ("rules", "rules"),
     }
 )
