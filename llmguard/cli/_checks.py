@@ -14,6 +14,7 @@ from .. import config
 from ..adapters import provider_for
 from ..errors import LLMGuardError
 from ..guard import Guard, guarded_functions
+from ..guard._loose_schema import loose_keywords
 from ..pins import Pin, load_lock
 from ..pins import check as check_lock
 from ..store import open_store, store_path
@@ -160,17 +161,20 @@ def _function(guard: Guard) -> Iterator[Finding]:
         )
     for step in guard.steps:
         if step.pins is not None:
-            yield from _model(guard.name, step.name, step.pins.current)
+            yield from _model(guard, step.name, step.pins.current)
 
 
-def _model(function: str, tier: str, pin: Pin) -> Iterator[Finding]:
-    what = f"{function} [{tier}]"
+def _model(guard: Guard, tier: str, pin: Pin) -> Iterator[Finding]:
+    what = f"{guard.name} [{tier}]"
     try:
         provider = provider_for(pin)
         check = getattr(provider, "check", None)
         if check is not None:
             check()
+        loose = loose_keywords(guard, pin)
     except LLMGuardError as error:
         yield Finding("fail", what, str(error))
-    else:
-        yield Finding("ok", what, f"{pin.provider} {pin.model} ({pin.id})")
+        return
+    yield Finding("ok", what, f"{pin.provider} {pin.model} ({pin.id})")
+    for keyword in loose:
+        yield Finding("warn", what, f"checked only after decoding: {keyword}")

@@ -23,6 +23,7 @@ from ._builtin_tiers import FunctionTier
 from ._call import Call
 from ._drive_sync import drive, drive_stream
 from ._engine import Walk
+from ._loose_schema import warn_loose_schema
 from ._plan import Step, build_steps
 from ._runtime import current_runtime
 from ._stream import StreamWalk
@@ -47,6 +48,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE = "__llmguard__"
 _WRAPPERS: weakref.WeakSet[Any] = weakref.WeakSet()
 _REGISTERING = threading.RLock()
+_TOLD: set[str] = set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +285,7 @@ def extend(function: F, decorator: str, **changes: Any) -> F:
         changes["primary"] = changes["primary"](guard.primary)
     guard = replace(guard, declared=guard.declared | {decorator}, **changes)
     guard.validate()
+    warn_loose_schema(guard, _TOLD)
     return cast("F", _wrap(guard))
 
 

@@ -13,6 +13,7 @@ from llmguard.outcome import Kind, Usage
 from llmguard.reply import Reply
 
 from ._client import aevents, events
+from ._grammar import compile_first
 from ._grounding import ground
 from ._imports import INSTALL
 from ._job import Delta, Job, Result
@@ -93,6 +94,16 @@ class LocalProvider:
     def async_client(self, timeout: float) -> Any:
         """Refuse: there is no SDK behind this provider."""
         self._no_client(timeout)
+
+    def check_schema(self, schema: Any) -> list[str]:
+        """Return the parts of a JSON Schema that are checked only after decoding.
+
+        Raises:
+            SchemaRefusedError: No answer can be given under this schema.
+            TierUnavailableError: llama.cpp or llguidance is not installed.
+        """
+        self._require_packages()
+        return [str(found) for found in compile_first(schema)[1].finite.unenforced]
 
     def warm(self) -> None:
         """Start the workers now instead of at the first call; does not wait."""
