@@ -49,16 +49,22 @@ def _perform(flow: Flow, command: object, runtime: Runtime) -> Any:
 
 def _execute(command: object, runtime: Runtime) -> Result:
     if isinstance(command, Run):
-        couriers = runtime.couriers
-        if couriers is not None and command.inline:
-            couriers = None
+        couriers = None if command.inline else _couriers(command, runtime)
         return _timed(command.invoke, command.timeout, command, couriers)
     if isinstance(command, Sleep):
         runtime.clock.sleep(command.seconds)
         return Result()
     pull = cast("Pull", command)
     source = cast("Iterator[object]", pull.source)
-    return _timed(lambda: next(source, END), pull.timeout, pull.run, runtime.couriers)
+    couriers = _couriers(pull.run, runtime)
+    return _timed(lambda: next(source, END), pull.timeout, pull.run, couriers)
+
+
+def _couriers(run: Run, runtime: Runtime) -> Couriers | None:
+    """Return the threads to run on; None for a body that wants the caller's own."""
+    if run.step.is_body and not run.call.guard.isolate:
+        return None
+    return runtime.couriers
 
 
 def _timed(

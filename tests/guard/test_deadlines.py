@@ -254,3 +254,38 @@ def test_ctrl_c_in_a_sync_call_is_a_cancellation(runtime: Runtime) -> None:
                 first("t")
     assert [Kind.CANCELLED] * 8 == [o.kind for o in outcomes]
     assert {"closed"} == {str(b.status) for b in runtime.breakers.all()}
+
+
+def test_a_body_may_keep_the_callers_thread() -> None:
+    """`isolate=False`: thread-locals are visible; other tiers still have their own."""
+    here = threading.local()
+    here.name = "caller"
+    where: list[threading.Thread] = []
+
+    def lower(text: str) -> str:
+        where.append(threading.current_thread())
+        return "lower"
+
+    @fallback_chain(lower, static("x"), isolate=False)
+    @contract(str)
+    def first(text: str) -> str:
+        if text == "down":
+            raise ConnectionError
+        return str(here.name)
+
+    assert "caller" == first("up")
+    assert "lower" == first("down")
+    assert where[0] is not threading.current_thread()
+
+
+def test_a_stream_may_keep_the_callers_thread() -> None:
+    """The same for generators, chunk by chunk."""
+
+    @fallback_chain(static("x"), isolate=False)
+    @contract(str)
+    def first(text: str) -> Iterator[str]:
+        yield threading.current_thread().name
+        yield threading.current_thread().name
+
+    name = threading.current_thread().name
+    assert [name, name] == list(first("up"))
