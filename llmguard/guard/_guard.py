@@ -65,6 +65,7 @@ class Guard:
         breaker: How the breakers of this function's models trip; None for the defaults.
         primary: Limits of the first tier.
         stream: `passthrough` or `buffer`, for streaming functions.
+        isolate: Whether a sync body runs on a thread that can be left at the deadline.
         idempotent: False when running the body twice for one call would do harm.
         exercise: Share of live calls that also run the lower tiers; None for the
             configured one.
@@ -82,6 +83,7 @@ class Guard:
         default_factory=lambda: TierOptions(reserve=0.0, attempts=2)
     )
     stream: Literal["passthrough", "buffer"] = "passthrough"
+    isolate: bool = True
     idempotent: bool = True
     exercise: float | None = None
     declared: frozenset[str] = frozenset()
