@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from llmguard import Deferred, capture, config, warm_up
 from llmguard.adapters import close_providers
 from llmguard.cli import cli
-from llmguard.pins import forget
+from llmguard.pins import forget, resolve
 from llmguard.testing import FaultServer, isolated
 
 README = Path(__file__).parents[2] / "README.md"
@@ -77,12 +77,9 @@ def test_rules_and_a_person_are_the_last_tiers(server: FaultServer) -> None:
     snippet = _snippet()
     server.fault = "503"
     with isolated() as runtime:
-        for breaker in runtime.breakers.all():
-            breaker.force_open("drill", actor="tests")
-        runtime.breakers.get(
-            "readme_snippet.triage",
-            snippet.triage.__llmguard__.steps[1].pins.current.id,
-        ).force_open("drill", actor="tests")
+        local = resolve("triage-local")
+        down = runtime.breakers.get("readme_snippet.triage", local.id)
+        down.force_open("drill", actor="tests")
         assert snippet.triage("I will call my lawyer.").needs_human
         with pytest.raises(Deferred):
             snippet.triage("Where is my parcel?")
