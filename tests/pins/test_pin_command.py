@@ -105,15 +105,15 @@ def test_a_file_named_from_here_starts_at_the_lock(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A path that the shell completed works from any directory."""
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "a.jsonl").write_text("{}", encoding="utf-8")
-    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "a.jsonl").write_text("{}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "shop")
     lock = tmp_path / "conf" / "models.lock"
-    for model in ("a.jsonl", str(tmp_path / "work" / "a.jsonl")):
+    for model in ("a.jsonl", str(tmp_path / "shop" / "a.jsonl")):
         arguments = ("--provider", "replay", "--model", model, "--lock", str(lock))
         assert run("add", "triage", *arguments).exit_code == 0
     models = {each.model for each in read_lock(lock).pins.values()}
-    assert models == {"../work/a.jsonl", str(tmp_path / "work" / "a.jsonl")}
+    assert models == {"../shop/a.jsonl", str(tmp_path / "shop" / "a.jsonl")}
 
 
 def test_list_shows_every_pin(run: Run) -> None:
