@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from ._calibration import Calibration
+from ._detector import Detection, Detector
+
+__all__ = ["Calibration", "Detection", "Detector"]
