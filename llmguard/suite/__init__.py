@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._assertion import Assertion
 from ._report import Report
+from ._suite import Suite
 from ._types import Case, Finding, Sample, Status, Verdict
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "Report",
     "Sample",
     "Status",
+    "Suite",
     "Verdict",
 ]

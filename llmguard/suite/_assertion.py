@@ -53,6 +53,11 @@ class Assertion:
         prepare: Makes the judge once the incumbent's samples are known; None when
             `judge` needs nothing of them.
         source: Where the rates come from, one phrase, for reports.
+        without: Never cases of this boundary; empty to leave none out.
+        field: The part of the answer it reads; empty for the whole, or none. A suite
+            refuses a field that the contract's schema lacks.
+        waits: True when the judge asks a model: call it on a thread, and expect None
+            where the model cannot be reached.
     """
 
     name: str
@@ -73,6 +78,9 @@ class Assertion:
     version: str = ""
     prepare: Prepare | None = None
     source: str = ""
+    without: str = ""
+    field: str = ""
+    waits: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.tolerate, self.unacceptable
@@ -95,5 +103,22 @@ class Assertion:
             self.tags <= case.tags
             and (not self.slices or case.slice in self.slices)
             and (not self.boundary or case.boundary == self.boundary)
+            and (not self.without or case.boundary != self.without)
             and (not self.needs_expected or case.has_expected)
+        )
+
+    @property
+    def decided_rates(self) -> tuple[float, float]:
+        """The two rates to hold observed failures against.
+
+        `tolerate` and `unacceptable` themselves, or what a calibrated detector shows
+        where the true rates are those: false alarms raise it, misses lower it.
+
+        Raises:
+            ConfigError: The detector cannot tell the two rates apart.
+        """
+        if self.calibration is None:
+            return self.tolerate, self.unacceptable
+        return self.calibration.widen(
+            self.tolerate, self.unacceptable, relative=self.relative
         )
