@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, field, fields, make_dataclass
+from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar, cast
 
 __all__ = ["quick"]
@@ -21,26 +21,25 @@ def quick(cls: type[T]) -> type[T]:
         cls: A dataclass with `frozen=True, slots=True` and no `__post_init__`.
 
     Returns:
-        What makes instances of `cls` itself; only good for calling.
+        What makes instances of `cls` itself; only good for calling, by name.
     """
-
-    def freeze(self: object) -> None:
-        self.__class__ = cls  # the same slots, so it may
-
     kinds: Any = cls
-    twin = make_dataclass(
-        cls.__name__,
-        [(each.name, object, _again(each)) for each in fields(kinds)],
-        namespace={"__post_init__": freeze},
-        eq=False,
-        repr=False,
-        kw_only=True,
-        slots=True,
-    )
-    return cast("type[T]", twin)
-
-
-def _again(each: Field[Any]) -> Any:
-    if each.default_factory is not MISSING:
-        return field(default_factory=each.default_factory)
-    return field() if each.default is MISSING else field(default=each.default)
+    known: tuple[Field[Any], ...] = fields(kinds)
+    twin = type(cls.__name__, (), {"__slots__": tuple(each.name for each in known)})
+    names: dict[str, Any] = {"_twin": twin, "_cls": cls, "_missing": MISSING}
+    given, body = ["*"], ["self = _twin()"]
+    for each in known:
+        name = each.name
+        given.append(name)
+        body.append(f"self.{name} = {name}")
+        if each.default is not MISSING:
+            names[f"_{name}"] = each.default
+            given[-1] = f"{name}=_{name}"
+        elif each.default_factory is not MISSING:
+            names[f"_{name}"] = each.default_factory
+            given[-1] = f"{name}=_missing"
+            body[-1] = f"self.{name} = _{name}() if {name} is _missing else {name}"
+    body += ["self.__class__ = _cls", "return self"]  # the same slots, so it may
+    lines = "".join(f"    {line}\n" for line in body)
+    exec(f"def {cls.__name__}({', '.join(given)}):\n{lines}", names)  # noqa: S102 - made of field names, as `dataclass` does
+    return cast("type[T]", names[cls.__name__])

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
+from .._quick import quick
 from ..errors import ConfigError
 from ..reply import Reply
 
@@ -37,6 +38,7 @@ class Message:
         return {"role": self.role, "content": self.content, **self.extra}
 
 
+_message: Final = quick(Message)
 MessageLike: TypeAlias = Message | Mapping[str, Any]
 
 
@@ -87,7 +89,7 @@ def as_messages(prompt: str | Iterable[MessageLike]) -> tuple[Message, ...]:
         ConfigError: An item is no message, or there is none at all.
     """
     if isinstance(prompt, str):
-        return (Message(role="user", content=prompt),)
+        return (_message(role="user", content=prompt),)
     if isinstance(prompt, Message | Mapping):
         raise ConfigError(
             "`complete` takes a string, a rendered `Prompt` or a list of messages, "

@@ -11,7 +11,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
 from .._quick import quick
 from ..errors import ConfigError, TierTimeoutError
@@ -81,7 +81,7 @@ class Model:
         self._schema = schema
         self._schema_name = schema_name
         self._remaining = remaining
-        self._feedback = tuple(feedback)
+        self._feedback = feedback if type(feedback) is tuple else tuple(feedback)
         self._inputs = inputs or {}
         self._call_id = call_id
         self._last: Reply | None = None
@@ -132,7 +132,8 @@ class Model:
             TierTimeoutError: No time is left.
         """
         request = self._request(prompt, tools, params)
-        return cast("T", self._keep(self._provider.complete(request), request))
+        answer: Any = self._keep(self._provider.complete(request), request)
+        return answer  # type: ignore[no-any-return]  # - the caller decides T
 
     async def acomplete(
         self,
@@ -144,7 +145,8 @@ class Model:
         """Ask the model without blocking the event loop; see `complete`."""
         request = self._request(prompt, tools, params)
         reply = await self._provider.acomplete(request)
-        return cast("T", self._keep(reply, request))
+        answer: Any = self._keep(reply, request)
+        return answer  # type: ignore[no-any-return]  # - the caller decides T
 
     def stream(
         self,
@@ -211,12 +213,13 @@ class Model:
         tools: Sequence[Mapping[str, Any]],
         params: Mapping[str, Any],
     ) -> Request:
-        digest = prompt.digest if isinstance(prompt, RenderedPrompt) else ""
-        if digest:
-            self._check_prompt(digest)
-        asked = prompt.messages if isinstance(prompt, RenderedPrompt) else prompt
+        digest = ""
+        if isinstance(prompt, RenderedPrompt):
+            digest, prompt = prompt.digest, prompt.messages
+            if digest:
+                self._check_prompt(digest)
         return _new_request(
-            messages=(*as_messages(asked), *self._feedback),
+            messages=(*as_messages(prompt), *self._feedback),
             schema=self._schema,
             schema_name=self._schema_name,
             params=self._params(params) if params else dict(self._pin.params),

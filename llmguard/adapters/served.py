@@ -27,7 +27,11 @@ def verify_served(pin: Pin, reply: Reply) -> Served:
     one is a mismatch under `fingerprint_policy = "block"` (a missing one is
     unverifiable) and a warning under "warn"; "record" ignores it.
     """
-    served = _served_model(pin, reply)
+    echoed = reply.served_model
+    if not echoed or "*" in pin.expect_echo:
+        served: Served = "unverifiable"
+    else:
+        served = "match" if echoed in (pin.expect_echo or (pin.model,)) else "mismatch"
     if served == "mismatch" or pin.fingerprint_policy == "record":
         return served
     accepted = _fingerprints(pin)
@@ -42,13 +46,6 @@ def verify_served(pin: Pin, reply: Reply) -> Served:
         stacklevel=2,
     )
     return served
-
-
-def _served_model(pin: Pin, reply: Reply) -> Served:
-    if not reply.served_model or "*" in pin.expect_echo:
-        return "unverifiable"
-    accepted = pin.expect_echo or (pin.model,)
-    return "match" if reply.served_model in accepted else "mismatch"
 
 
 def _fingerprints(pin: Pin) -> frozenset[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from ._events import Transition
 from ._forks import track
 from ._poller import Poller
 from .policy import BreakerPolicy, State
-from .version import VersionBreaker, breaker_key
+from .version import VersionBreaker
 
 if TYPE_CHECKING:
     import pybreaker
@@ -74,7 +74,8 @@ class BreakerRegistry:
             "listeners": tuple(listeners),
             "classify": classify,
         }
-        self._breakers: OrderedDict[str, VersionBreaker] = OrderedDict()
+        self._breakers: dict[str, VersionBreaker] = {}
+        self._turns = itertools.count(1)
         self._callbacks: tuple[Callable[[Transition], object], ...] = ()
         self._store = store
         self._rev: int | None = None
@@ -99,23 +100,26 @@ class BreakerRegistry:
         """
         if self._interval is not None and self._poller is None:
             self._launch()
-        key = breaker_key(function, pin_id)
-        with self._lock:
-            breaker = self._breakers.get(key)
-            if breaker is not None:
-                self._breakers.move_to_end(key)
+        # A known key takes no lock: one look-up, one stamp, both atomic.
+        key = f"{function}|{pin_id}"  # `breaker_key`, without the call
+        breaker = self._breakers.get(key)
         if breaker is None:
             breaker = self._add(key, policy or self._policy)
+        breaker.asked = next(self._turns)
         # The guard passes the same object on every call: compare that first.
-        known = breaker.policy
-        if policy is not None and policy is not known and policy != known:
-            breaker.reconfigure(policy)
+        if policy is not None and policy is not breaker.policy:
+            self._reconfigure(breaker, policy)
         return breaker
+
+    def _reconfigure(self, breaker: VersionBreaker, policy: BreakerPolicy) -> None:
+        if policy != breaker.policy:
+            breaker.reconfigure(policy)
 
     def all(self) -> tuple[VersionBreaker, ...]:
         """Return every breaker, the one asked for longest ago first."""
         with self._lock:
-            return tuple(self._breakers.values())
+            held = tuple(self._breakers.values())
+        return tuple(sorted(held, key=_asked))
 
     def find(self, key: str) -> VersionBreaker | None:
         """Return the breaker with that key, if this process has it."""
@@ -139,16 +143,16 @@ class BreakerRegistry:
                 breaker.persist = self._persist
                 for callback in self._callbacks:
                     breaker.on_transition(callback)
-                self._evict()
+                breaker.asked = next(self._turns)
+                self._evict(key)
         return kept
 
-    def _evict(self) -> None:
+    def _evict(self, newest: str) -> None:
         if len(self._breakers) <= self._capacity:
             return
-        newest = next(reversed(self._breakers))
-        for key, breaker in self._breakers.items():
-            if breaker.status is State.CLOSED and key != newest:
-                del self._breakers[key]
+        for breaker in sorted(self._breakers.values(), key=_asked):
+            if breaker.status is State.CLOSED and breaker.key != newest:
+                del self._breakers[breaker.key]
                 return
 
     # --- the store
@@ -250,3 +254,7 @@ class BreakerRegistry:
         self._lock = threading.RLock()
         self._exchange_lock = threading.RLock()
         self._poller = None
+
+
+def _asked(breaker: VersionBreaker) -> int:
+    return breaker.asked

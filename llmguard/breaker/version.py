@@ -29,6 +29,7 @@ __all__ = ["VersionBreaker", "breaker_key"]
 
 _DEFAULT = BreakerPolicy()
 _BEHAVIOUR = {kind: policy.behaviour for kind, policy in POLICY.items()}
+_FAILURE, _IGNORE = Signal.FAILURE, Signal.IGNORE
 _WRONG_MODEL, _QUARANTINED = Kind.WRONG_MODEL, State.QUARANTINED
 
 
@@ -61,6 +62,8 @@ class VersionBreaker(Classic, Calls):
     """
 
     _machine_type = Machine
+    asked = 0
+    """When the registry was last asked for it, in its own count of such questions."""
 
     def __init__(
         self,
@@ -150,20 +153,50 @@ class VersionBreaker(Classic, Calls):
             exc: The exception it ended with, for listeners.
             detail: One line for people, shown as the reason of a trip.
         """
+        self.report(permit, kind, elapsed=elapsed, exc=exc, detail=detail)
+
+    def report(
+        self,
+        permit: Permit,
+        kind: Kind,
+        *,
+        elapsed: float | None = None,
+        exc: BaseException | None = None,
+        detail: str = "",
+        fingerprint: bytes | str | None = None,
+    ) -> None:
+        """Hand a permit back and, for a first attempt, feed the behaviour detector.
+
+        It is `record` and then `observe`, under one lock.
+
+        Args:
+            permit: What `acquire` gave.
+            kind: How the attempt ended.
+            elapsed: As for `record`.
+            exc: As for `record`.
+            detail: As for `record`.
+            fingerprint: Digest of the call's inputs; None for another than the first
+                attempt, which says nothing about behaviour.
+        """
         with self._lock:
-            if permit.done:
-                return
-            permit.done = True
             now = self._clock.monotonic()
-            took = now - permit.at if elapsed is None else elapsed
-            if kind is _WRONG_MODEL:
-                gone = _says_gone(exc)
-                self._machine.fact(permit, now, detail or str(exc or kind), gone=gone)
-            else:
-                self._machine.settle(permit, kind, took, now, detail or kind)
-            if self._listeners:
-                self._tell_outcome(kind, exc)
-        self._after()
+            counted = not permit.done
+            if counted:
+                permit.done = True
+                took = now - permit.at if elapsed is None else elapsed
+                if kind is _WRONG_MODEL:
+                    why = detail or str(exc or kind)
+                    self._machine.fact(permit, now, why, gone=_says_gone(exc))
+                else:
+                    self._machine.settle(permit, kind, took, now, detail or kind)
+                if self._listeners:
+                    self._tell_outcome(kind, exc)
+            if fingerprint is not None and self._observe(
+                fingerprint, kind, permit, now
+            ):
+                counted = True
+        if counted:
+            self._after()
 
     def observe(
         self, fingerprint: bytes | str, kind: Kind, *, permit: Permit | None = None
@@ -179,16 +212,22 @@ class VersionBreaker(Classic, Calls):
             permit: The attempt's permit; its verdict is ignored when a person has
                 released or forced the breaker since.
         """
-        signal = _BEHAVIOUR[kind]
-        if signal is Signal.IGNORE:
-            return
         with self._lock:
-            if permit is not None and permit.era != self._machine.era:
-                return
             now = self._clock.monotonic()
-            failed = signal is Signal.FAILURE
-            self._machine.observe(fingerprint, failed=failed, now=now)
-        self._after()
+            counted = self._observe(fingerprint, kind, permit, now)
+        if counted:
+            self._after()
+
+    def _observe(
+        self, fingerprint: bytes | str, kind: Kind, permit: Permit | None, now: float
+    ) -> bool:
+        """Feed the detector, under the lock; False when the verdict is ignored."""
+        signal = _BEHAVIOUR[kind]
+        machine = self._machine
+        if signal is _IGNORE or (permit is not None and permit.era != machine.era):
+            return False
+        machine.observe(fingerprint, failed=signal is _FAILURE, now=now)
+        return True
 
     def observe_batch(self, *, calls: int, fails: int) -> None:
         """Feed the behaviour detector with counts that were pooled elsewhere."""

@@ -6,8 +6,9 @@ import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, NoReturn, cast
+from typing import Final, NoReturn
 
+from .._quick import quick
 from ..errors import ContractError
 from ..outcome import Kind, Violation
 from ..reply import Reply
@@ -31,6 +32,7 @@ from ._verdict import Verdict, refused
 
 __all__ = ["Contract"]
 
+_verdict: Final = quick(Verdict)
 _NO_INPUTS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
@@ -219,7 +221,7 @@ class Contract:
                 return verdict
             if reply.has_value:
                 return self._judge_ready(reply.value, inputs, reply.confidence)
-            return self._judge_text(reply, cast("str", reply.text), inputs)
+            return self._judge_text(reply, reply.text or "", inputs)
         except Exception as error:  # noqa: BLE001 - validators and detectors are a user's
             return _failed(error)
 
@@ -239,10 +241,10 @@ class Contract:
     def _judge_text(
         self, reply: Reply, text: str, inputs: Mapping[str, object]
     ) -> Verdict:
-        if self.is_text and self._refusal(text):
-            return refused(Kind.REFUSAL, detail="the answer declines the request")
-        if self.is_text and not self._exact:
-            text = text.strip()
+        if self._parse == "text":
+            if self._refusal(text):
+                return refused(Kind.REFUSAL, detail="the answer declines the request")
+            text = text if self._exact else text.strip()
         parsed = parse_text(text, self._parse, starts=self._starts)
         if isinstance(parsed, Parsed):
             return self._judge_document(parsed, inputs, reply.confidence)
@@ -289,7 +291,7 @@ class Contract:
             return refused(Kind.SEMANTIC, violations)
         if failure:
             return refused(Kind.ERROR, detail=failure)
-        return Verdict(kind=Kind.OK, value=value, confidence=confidence)
+        return _verdict(kind=Kind.OK, value=value, confidence=confidence)
 
     def feedback(self, verdict: Verdict, text: str | None = None) -> str:
         """Write the message that asks the model again, every violation quoted.

@@ -144,21 +144,15 @@ def _reads(text: str, mode: ParseMode, starts: str = "") -> bool:
 
 def _parse_raw(text: str) -> Parsed | Unparsed:
     try:
-        document = _decode(text)
+        try:
+            document, end = _scan(text, 0)
+        except StopIteration:
+            document, end = None, -1
+        if end != len(text):  # not bare JSON, the usual answer: look for blanks
+            document = cast("object", _STRICT.decode(text))
     except (ValueError, RecursionError) as error:
         return _explain(error, text)
     return _interoperable(document, text)
-
-
-def _decode(text: str) -> object:
-    """Decode strictly; bare JSON, the usual answer, skips the search for blanks."""
-    try:
-        document, end = _scan(text, 0)
-    except StopIteration:
-        document, end = None, -1
-    if end == len(text):
-        return document
-    return cast("object", _STRICT.decode(text))
 
 
 def _explain(error: Exception, text: str) -> Unparsed:

@@ -13,23 +13,24 @@ from ._verdict import Verdict, refused
 __all__ = ["before_text", "unreadable"]
 
 _QUOTE: Final = 120
+_CUT: Final = frozenset({"content_filter", "length"})
 
 
 def before_text(reply: Reply, *, length_ok: bool) -> Verdict | None:
     """Judge by what the provider marked; None when there is an answer to read."""
+    text = reply.text
+    answers = reply.has_value or bool(text and not text.isspace())
+    if answers and reply.finish_reason not in _CUT and not reply.refusal:
+        return None
     if reply.finish_reason == "content_filter":
         return refused(Kind.FILTERED, detail="the provider's filter cut the answer")
     if reply.refusal:
         quote = shorten(hidden(" ".join(reply.refusal.split())), _QUOTE)
         return refused(Kind.REFUSAL, detail=f"the model declined: {quote}")
-    if reply.finish_reason == "length" and not (length_ok and _answers(reply)):
+    if reply.finish_reason == "length" and not (length_ok and answers):
         detail = "the answer stops at the length limit; raise the limit on tokens"
         return refused(Kind.TRUNCATED, detail=detail)
-    return None if _answers(reply) else refused(Kind.EMPTY, detail=_nothing(reply))
-
-
-def _answers(reply: Reply) -> bool:
-    return reply.has_value or bool(reply.text and not reply.text.isspace())
+    return None if answers else refused(Kind.EMPTY, detail=_nothing(reply))
 
 
 def _nothing(reply: Reply) -> str:

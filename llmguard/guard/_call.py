@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Mapping
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from .._quick import quick
@@ -31,11 +31,6 @@ _outcome: Final = quick(Outcome)
 _ids: Final = random.Random()  # noqa: S311 - ids are no secrets
 if hasattr(os, "register_at_fork"):  # pragma: no branch - absent on Windows only
     os.register_at_fork(after_in_child=_ids.seed)
-
-
-def _new_id() -> str:
-    """Return an id that sorts by time: 48 bits of milliseconds, 64 random ones."""
-    return f"{time.time_ns() // 1_000_000:012x}{_ids.getrandbits(64):016x}"
 
 
 class Call:
@@ -72,28 +67,30 @@ class Call:
         self.kwargs = kwargs
         self.inputs: Mapping[str, object] = guard.binder.bind(args, kwargs)
         self.context = CALL_CONTEXT.get()
-        self.call_id = _new_id()
         self.started = self.clock.monotonic()
         self.at = self.clock.time()
+        # Sorts by time: 48 bits of milliseconds, then 64 random ones.
+        self.call_id = f"{time_ns() // 1_000_000:012x}{_ids.getrandbits(64):016x}"
         self.attempts: list[Attempt] = []
         self.steps = guard.steps
         if runtime.managed and guard.managed:
             KEEPER.wake()
         # One revision throughout: every pin of the chain is read at the start.
-        self.pins: list[Pin | None] = [
-            None if step.pins is None else step.pins.at(self.started)
-            for step in self.steps
-        ]
+        self.pins: tuple[Pin | None, ...] = guard.fixed_pins or tuple(
+            [
+                None if step.pins is None else step.pins.at(self.started)
+                for step in self.steps
+            ]
+        )
         self.deadline_at = self.started + guard.seconds
         outer = self.context.deadline_at
         if outer is not None and outer < self.deadline_at:
             self.deadline_at = outer
 
-    def slice_end(self, step: Step) -> float:
+    def slice_end(self, step: Step, now: float) -> float:
         """Return the monotonic time by which all tries of `step` must have ended."""
         if not step.reserved:
             return self.deadline_at
-        now = self.clock.monotonic()
         return now + slice_for(self.deadline_at - now, step.reserved)
 
     def tier_context(self, run: Run) -> TierContext:
@@ -113,25 +110,25 @@ class Call:
         pin = self.pins[run.step.index]
         if pin is None:
             return self.guard.function(*self.args, **self.kwargs)
-        contract = self.guard.contract
+        guard = self.guard
         run.model = Model(
             pin,
             provider_for(pin),
-            schema=self.guard.schema,
-            schema_name="" if contract is None else contract.name,
+            schema=guard.schema,
+            schema_name=guard.schema_name,
             remaining=run.remaining,
             feedback=run.feedback,
             inputs=self.inputs,
             call_id=self.call_id,
         )
-        args, kwargs = self.guard.binder.with_model(self.args, self.kwargs, run.model)
-        result = self.guard.function(*args, **kwargs)
-        if self.guard.kind == "sync" and hasattr(result, "__await__"):
+        args, kwargs = guard.binder.with_model(self.args, self.kwargs, run.model)
+        result = guard.function(*args, **kwargs)
+        if guard.kind == "sync" and hasattr(result, "__await__"):
             close = getattr(result, "close", None)
             if close is not None:
                 close()
             raise ConfigError(
-                f"`{self.guard.name}` returned an awaitable but is no `async def`: "
+                f"`{guard.name}` returned an awaitable but is no `async def`: "
                 "declare it `async def` so that llmguard can await and time it."
             )
         return result
@@ -152,23 +149,23 @@ class Call:
             return self.call_id
         return "\0".join(parts)
 
-    def budget_key(self, step: Step) -> str:
+    def budget_key(self, step: Step) -> tuple[str, str]:
         """Return the key of the retry budget of one step."""
         pin = self.pins[step.index]
-        return f"{self.guard.name}|{step.name if pin is None else pin.id}"
+        return self.guard.name, step.name if pin is None else pin.id
 
     def outcome(self, kind: Kind, tier: str = "", tier_index: int = -1) -> Outcome:
         """Return the story so far, ended with `kind`."""
-        contract = self.guard.contract
+        guard = self.guard
         return _outcome(
             call_id=self.call_id,
-            function=self.guard.name,
+            function=guard.name,
             kind=kind,
             tier=tier,
             tier_index=tier_index,
             attempts=tuple(self.attempts),
             elapsed=self.clock.monotonic() - self.started,
             deadline=self.deadline_at - self.started,
-            contract_digest="" if contract is None else contract.digest,
+            contract_digest=guard.contract_digest,
             at=self.at,
         )

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ..errors import ConfigError
 from ._deadline import CALL_CONTEXT, CallContext
-from .tiers import AsyncTier
 
 if TYPE_CHECKING:
     from ..adapters import Message, Model
+    from ..breaker import Permit, VersionBreaker
     from ._call import Call
     from ._plan import Step
 
-__all__ = ["END", "Give", "Pull", "Result", "Run", "Sleep"]
+__all__ = [
+    "END",
+    "NO_BREAKER",
+    "Admission",
+    "Give",
+    "Pull",
+    "Result",
+    "Run",
+    "Sleep",
+]
+
+Admission: TypeAlias = "tuple[VersionBreaker, Permit] | tuple[None, None]"
+"""The breaker's permit for one attempt; both None for tiers without a breaker."""
 
 END = object()
 """What `Pull` answers when the stream is over."""
+NO_BREAKER: Final[Admission] = (None, None)
 
 _MAX_DEPTH = 8
 
@@ -49,11 +62,13 @@ class Give:
 class Run:
     """Run one tier once; `timeout` is this attempt's share of the deadline.
 
-    `paused` is the time that the consumer of a stream kept it waiting; `left` says that
-    its thread was abandoned; `inner` is the call context of an async stream's body.
+    `breaker` and `permit` are those of the version that it asks, if any. `paused` is
+    the time that the consumer of a stream kept it waiting; `left` says that its thread
+    was abandoned; `inner` is the call context of an async stream's body.
     """
 
     __slots__ = (
+        "breaker",
         "call",
         "deadline_at",
         "feedback",
@@ -61,6 +76,7 @@ class Run:
         "left",
         "model",
         "paused",
+        "permit",
         "scope",
         "started",
         "step",
@@ -68,12 +84,19 @@ class Run:
     )
 
     def __init__(
-        self, call: Call, step: Step, timeout: float, feedback: tuple[Message, ...]
+        self,
+        call: Call,
+        step: Step,
+        timeout: float,
+        feedback: tuple[Message, ...] = (),
+        admission: Admission = NO_BREAKER,
     ) -> None:
         self.call = call
         self.step = step
         self.timeout = timeout
         self.feedback = feedback
+        self.breaker: VersionBreaker | None = admission[0]
+        self.permit: Permit | None = admission[1]
         self.started = call.clock.monotonic()
         self.paused = 0.0
         self.deadline_at = self.started + timeout
@@ -81,21 +104,6 @@ class Run:
         self.scope: Context | None = None
         self.inner: CallContext | None = None
         self.left = False
-
-    @property
-    def inline(self) -> bool:
-        """True when it needs neither a thread nor a time limit."""
-        if self.step.tier is None:
-            # Opening a stream runs none of its code yet.
-            return self.call.guard.is_stream
-        return self.step.inline
-
-    @property
-    def is_async(self) -> bool:
-        """True when it answers with an awaitable."""
-        if self.step.is_body:
-            return self.call.guard.kind == "async"
-        return isinstance(self.step.tier, AsyncTier) or self.step.async_function
 
     def remaining(self) -> float:
         """Return the seconds left of this attempt."""
@@ -111,9 +119,7 @@ class Run:
                 "it is a fallback of. Call another function there."
             )
         deadline_at = None if self.step.inline else self.deadline_at
-        return CallContext(
-            deadline_at=deadline_at, labels=outer.labels, depth=outer.depth + 1
-        )
+        return CallContext(deadline_at, outer.labels, outer.depth + 1)
 
     def pause(self, seconds: float) -> None:
         """Leave out the time that the consumer of a stream took between chunks."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from ..errors import ConfigError
-from ._deadline import CALL_CONTEXT
+from ._deadline import CALL_CONTEXT, CallContext
 from ._runtime import current_runtime
 
 __all__ = ["call_context"]
@@ -37,7 +36,7 @@ def call_context(*, deadline: float | None = None, **labels: str) -> Generator[N
         at = asked if at is None else min(at, asked)
     merged = dict(outer.labels) | labels
     token = CALL_CONTEXT.set(
-        replace(outer, deadline_at=at, labels=tuple(sorted(merged.items())))
+        CallContext(at, tuple(sorted(merged.items())), outer.depth)
     )
     try:
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final
 
 __all__ = ["CALL_CONTEXT", "CallContext", "slice_for"]
@@ -12,9 +11,8 @@ _LOWER_SHARE: Final = 0.5
 """Reserves never take more than this share of what remains."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """What a caller said about the calls made inside `call_context()`.
+    """What a caller said about the calls made inside `call_context()`; never changed.
 
     Attributes:
         deadline_at: Monotonic time by which they must be answered.
@@ -22,14 +20,22 @@ class CallContext:
         depth: How many guarded calls enclose this one.
     """
 
-    deadline_at: float | None = None
-    labels: tuple[tuple[str, str], ...] = ()
-    depth: int = 0
+    __slots__ = ("deadline_at", "depth", "labels")
+
+    def __init__(
+        self,
+        deadline_at: float | None = None,
+        labels: tuple[tuple[str, str], ...] = (),
+        depth: int = 0,
+    ) -> None:
+        self.deadline_at = deadline_at
+        self.labels = labels
+        self.depth = depth
 
 
 CALL_CONTEXT: ContextVar[CallContext] = ContextVar(
     "llmguard_call_context",
-    default=CallContext(),  # noqa: B039 - frozen
+    default=CallContext(),  # noqa: B039 - never changed
 )
 
 

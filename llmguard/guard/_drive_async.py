@@ -63,9 +63,9 @@ async def _execute(command: object, runtime: Runtime) -> Result:
         pulled = command.run
         return await _timed(lambda: _next(source, pulled), command.timeout)
     run = cast("Run", command)
-    if run.is_async:
+    if run.step.awaited:
         return await _timed(run.ainvoke, run.timeout)
-    if run.inline or runtime.couriers is None:
+    if run.step.direct or runtime.couriers is None:
         try:
             return Result(value=run.invoke())
         except Exception as error:  # noqa: BLE001 - classified by the engine

@@ -30,12 +30,12 @@ def shed_error(tier: str) -> TierUnavailableError:
 
 def drive(flow: Flow, runtime: Runtime) -> object:
     """Run a call to its end in the calling thread."""
-    command = next(flow)
-    while True:
-        try:
+    try:
+        command: Any = next(flow)
+        while True:
             command = _perform(flow, command, runtime)
-        except StopIteration as stop:
-            return stop.value
+    except StopIteration as stop:
+        return stop.value
 
 
 def _perform(flow: Flow, command: object, runtime: Runtime) -> Any:
@@ -49,34 +49,36 @@ def _perform(flow: Flow, command: object, runtime: Runtime) -> Any:
 
 def _execute(command: object, runtime: Runtime) -> Result:
     if isinstance(command, Run):
-        couriers = None if command.inline else _couriers(command, runtime)
-        return _timed(command.invoke, command.timeout, command, couriers)
+        if runtime.couriers is None or command.step.direct:
+            try:
+                return Result(command.invoke())
+            except Exception as error:  # noqa: BLE001 - classified by the engine
+                return Result(error=error)
+        return _sent(command.invoke, command.timeout, command, runtime.couriers)
     if isinstance(command, Sleep):
         runtime.clock.sleep(command.seconds)
         return Result()
-    pull = cast("Pull", command)
-    source = cast("Iterator[object]", pull.source)
-    couriers = _couriers(pull.run, runtime)
-    return _timed(lambda: next(source, END), pull.timeout, pull.run, couriers)
+    return _pulled(cast("Pull", command), runtime.couriers)
 
 
-def _couriers(run: Run, runtime: Runtime) -> Couriers | None:
-    """Return the threads to run on; None for a body that wants the caller's own."""
-    if run.step.is_body and not run.call.guard.isolate:
-        return None
-    return runtime.couriers
+def _pulled(pull: Pull, couriers: Couriers | None) -> Result:
+    """Get the next chunk of a stream, on a thread unless its body wants this one."""
+    run, source = pull.run, cast("Iterator[object]", pull.source)
+    if couriers is not None and run.call.guard.isolate:
+        return _sent(lambda: next(source, END), pull.timeout, run, couriers)
+    try:
+        scope = run.scope
+        return Result(
+            next(source, END) if scope is None else scope.run(next, source, END)
+        )
+    except Exception as error:  # noqa: BLE001 - classified by the engine
+        return Result(error=error)
 
 
-def _timed(
-    work: Callable[[], object], timeout: float, run: Run, couriers: Couriers | None
+def _sent(
+    work: Callable[[], object], timeout: float, run: Run, couriers: Couriers
 ) -> Result:
-    """Run `work`, at most `timeout` seconds of it where there are couriers."""
-    if couriers is None:
-        try:
-            value = work() if run.scope is None else run.scope.run(work)
-            return Result(value=value)
-        except Exception as error:  # noqa: BLE001 - classified by the engine
-            return Result(error=error)
+    """Have a courier run `work`, at most `timeout` seconds of it."""
     job = couriers.submit(work, scope=run.scope, owner=run.step)
     if job is None:
         return Result(error=shed_error(run.step.name))

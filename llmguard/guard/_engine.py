@@ -9,7 +9,6 @@ I/O, never sleep and never look at a clock of their own: they yield `Run`, `Pull
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .._quick import quick
@@ -21,31 +20,25 @@ from ..errors import (
     FallbackExhaustedError,
 )
 from ..outcome import POLICY, Attempt, Kind, Outcome
+from ..reply import Reply
 from ..telemetry import emit
 from ._capture import publish
-from ._commands import Give, Pull, Result, Run, Sleep
+from ._commands import NO_BREAKER, Admission, Give, Pull, Result, Run, Sleep
 from ._judge import Judged, judge, to_error
 from ._retry import backoff
 
 if TYPE_CHECKING:
-    from ..breaker import Permit, VersionBreaker
     from ._bulkhead import Bulkhead
     from ._call import Call
     from ._plan import Step
 
-__all__ = ["Admission", "Command", "Flow", "Walk"]
+__all__ = ["Command", "Flow", "Tries", "Walk"]
 
 _attempt: Final = quick(Attempt)
+_NO_REPLY: Final = Reply()
 Command = Run | Pull | Give | Sleep
 Flow = Generator[Command, Result, object]
-
-
-@dataclass(slots=True)
-class Admission:
-    """The breaker's permit for one attempt; both None for tiers without a breaker."""
-
-    breaker: VersionBreaker | None = None
-    permit: Permit | None = None
+Tries = Generator[Command, Result, Judged | None]
 
 
 class Walk:
@@ -80,50 +73,59 @@ class Walk:
     def walk(self) -> Flow:
         """Try the tiers in order."""
         for step in self.call.steps:
-            judged = yield from self.tier(step)
+            tries = self.tries(step)
+            judged = None if tries is None else (yield from tries)
             if judged is not None:
                 self.finish(Kind.OK, step)
                 return judged.value
         raise self.exhausted()
 
-    def tier(self, step: Step) -> Generator[Command, Result, Judged | None]:
-        """Try one tier; None means that the next one should."""
-        until = self.call.slice_end(step)
-        reason = self.why_not(step, until)
-        if not reason and step.bulkhead and not self._enter(step, step.bulkhead):
-            reason = f"all {step.options.concurrency} places are taken"
-        if reason:
-            self.skip(step, reason)
-            return None
-        try:
-            return (yield from self._tries(step, until))
-        finally:
-            if step.bulkhead is not None:
-                step.bulkhead.leave()
+    def tries(self, step: Step) -> Tries | None:
+        """Return the way to try one tier; None where it is passed over."""
+        now = self.call.clock.monotonic()
+        until = self.call.slice_end(step, now)
+        reason = "" if step.options.when is None else self.why_not(step)
+        if not reason and until <= now and not step.inline:
+            reason = "no time is left of the deadline"
+        if not reason and step.bulkhead is None:
+            return self._tries(step, until)
+        if not reason and step.bulkhead and self._enter(step, step.bulkhead):
+            return self._inside(step, step.bulkhead, until)
+        self.skip(step, reason or f"all {step.options.concurrency} places are taken")
+        return None
 
     def _enter(self, step: Step, bulkhead: Bulkhead) -> bool:
         """Take a place in the tier; threads that hang in it keep theirs."""
         couriers = self.call.runtime.couriers
         return bulkhead.enter(hung=0 if couriers is None else couriers.hung(step))
 
-    def _tries(
-        self, step: Step, until: float
-    ) -> Generator[Command, Result, Judged | None]:
+    def _inside(self, step: Step, bulkhead: Bulkhead, until: float) -> Tries:
+        try:
+            return (yield from self._tries(step, until))
+        finally:
+            bulkhead.leave()
+
+    def _tries(self, step: Step, until: float) -> Tries:
         number = 1
         feedback: tuple[Message, ...] = ()
-        self.deposit(step)
+        if step.options.attempts > 1:
+            self.deposit(step)
         while True:
             timeout = self.timeout(step, until)
             admission = self.admit(step, timeout, number)
             if admission is None:
                 return None
-            run = Run(self.call, step, timeout, feedback)
-            result = yield from self.attempt(run, number, admission)
+            run = Run(self.call, step, timeout, feedback, admission)
+            try:
+                result = yield run
+            except BaseException as error:
+                self.interrupted(run, number, error)
+                raise
             judged = judge(run, result)
-            self.record(run, judged, number, admission)
+            self.record(run, judged, number)
             if judged.kind is Kind.OK:
                 return judged
-            again = self.again(run, judged, number, admission, until)
+            again = self.again(run, judged, number, until)
             if again is None:
                 return None
             seconds, feedback = again
@@ -133,20 +135,14 @@ class Walk:
 
     def deposit(self, step: Step) -> None:
         """Count a first try towards the right to retry."""
-        if step.options.attempts > 1:
-            self.call.runtime.budget(self.call.budget_key(step)).deposit()
+        self.call.runtime.budget(self.call.budget_key(step)).deposit()
 
-    def attempt(
-        self, run: Run, number: int, admission: Admission
-    ) -> Generator[Command, Result, Result]:
-        """Have the driver run it; a cancelled call counts as nothing."""
-        try:
-            return (yield run)
-        except BaseException as error:
-            detail = type(error).__name__
-            judged = Judged(kind=Kind.CANCELLED, detail=detail)
-            self.record(run, judged, number, admission)
-            raise
+    def interrupted(
+        self, run: Run, number: int, error: BaseException, detail: str = ""
+    ) -> None:
+        """Record an attempt that was cancelled, which counts as nothing."""
+        detail = detail or type(error).__name__
+        self.record(run, Judged(kind=Kind.CANCELLED, detail=detail), number)
 
     def timeout(self, step: Step, until: float) -> float:
         """Return the seconds that one try may take, of what the tier has left."""
@@ -154,36 +150,34 @@ class Walk:
         limit = step.options.timeout
         return left if limit is None else min(left, limit)
 
-    def why_not(self, step: Step, until: float) -> str:
-        """Return why this tier is passed over; empty when it is to be tried."""
+    def why_not(self, step: Step) -> str:
+        """Return why its condition passes this tier over; empty when it does not."""
         when = step.options.when
-        if when is not None:
-            probe = Run(self.call, step, 0.0, ())
-            try:
-                if not when(self.call.tier_context(probe)):
-                    return "its condition said no"
-            except Exception as error:  # noqa: BLE001 - a broken condition is no answer
-                return f"its condition raised {error!r}"
-        if not step.inline and until <= self.call.clock.monotonic():
-            return "no time is left of the deadline"
-        return ""
+        if when is None:
+            return ""
+        try:
+            said = when(self.call.tier_context(Run(self.call, step, 0.0)))
+        except Exception as error:  # noqa: BLE001 - a broken condition is no answer
+            return f"its condition raised {error!r}"
+        return "" if said else "its condition said no"
 
     def admit(self, step: Step, timeout: float, number: int) -> Admission | None:
         """Ask the breaker of this pinned version; None when it admits nobody."""
-        if not step.guarded_by_breaker:
-            return Admission()
-        pin = self.call.pins[step.index]
-        breaker = self.call.runtime.breakers.get(
-            self.call.guard.name,
+        if step.tier is not None:  # rules, constants, people have no version to trip
+            return NO_BREAKER
+        call = self.call
+        pin = call.pins[step.index]
+        breaker = call.runtime.breakers.get(
+            call.guard.name,
             "unpinned" if pin is None else pin.id,
-            policy=self.call.guard.breaker,
+            policy=call.guard.breaker,
         )
         try:
-            return Admission(breaker, breaker.acquire(lease=timeout))
+            return breaker, breaker.acquire(lease=timeout)
         except CircuitOpenError as error:
             error.tier = step.name
             judged = Judged(kind=Kind.OPEN, detail=str(error), error=error)
-            self._note(step, judged, number, self.call.clock.monotonic())
+            self._note(step, judged, number, call.clock.monotonic())
             return None
 
     def skip(self, step: Step, reason: str) -> None:
@@ -191,23 +185,22 @@ class Walk:
         judged = Judged(kind=Kind.SKIPPED, detail=reason)
         self._note(step, judged, 1, self.call.clock.monotonic())
 
-    def record(
-        self, run: Run, judged: Judged, number: int, admission: Admission
-    ) -> None:
+    def record(self, run: Run, judged: Judged, number: int) -> None:
         """Tell the breaker and the call how an attempt ended."""
         elapsed = self.call.clock.monotonic() - run.started - run.paused
-        breaker, permit = admission.breaker, admission.permit
-        if breaker is not None and permit is not None:
-            kind = judged.kind
+        kind = judged.kind
+        if run.breaker is not None and run.permit is not None:
             if kind is Kind.TIMEOUT and run.timeout < run.step.latency:
                 # It had less time than good answers usually take: the caller was in a
                 # hurry, which says nothing about the model.
                 kind = Kind.CANCELLED
-            breaker.record(permit, kind, elapsed=elapsed, exc=judged.error)
-            if number == 1:
-                breaker.observe(self.call.fingerprint, kind, permit=permit)
-        if judged.kind is Kind.OK:
-            run.step.learn(elapsed)
+            run.breaker.report(
+                run.permit,
+                kind,
+                elapsed=elapsed,
+                exc=judged.error,
+                fingerprint=self.call.fingerprint if number == 1 else None,
+            )
         self._note(
             run.step,
             judged,
@@ -216,10 +209,12 @@ class Walk:
             elapsed=elapsed,
             reask=bool(run.feedback),
         )
-        if isinstance(judged.error, Deferred):
+        if judged.kind is Kind.OK:
+            run.step.learn(elapsed)
+        elif isinstance(judged.error, Deferred):
             self.finish(Kind.SKIPPED)
             raise judged.error
-        if judged.kind is Kind.BAD_REQUEST:
+        elif judged.kind is Kind.BAD_REQUEST:
             # The caller's mistake: no tier can cure it, and hiding it would be worse.
             self.finish(Kind.BAD_REQUEST)
             raise self.errors[-1]
@@ -229,12 +224,11 @@ class Walk:
         run: Run,
         judged: Judged,
         number: int,
-        admission: Admission,
         until: float,
     ) -> tuple[float, tuple[Message, ...]] | None:
         """Decide on another try of the same tier: seconds to wait and what to quote."""
         step, policy = run.step, POLICY[judged.kind]
-        if admission.permit is not None and admission.permit.probe:
+        if run.permit is not None and run.permit.probe:
             return None  # a probe asks once; a retry would be one probe too many
         if number >= step.options.attempts or not (policy.retry or policy.reask):
             return None
@@ -277,7 +271,7 @@ class Walk:
         call = self.call
         pin = call.pins[step.index]
         pin_id = "" if pin is None else pin.id
-        reply = judged.reply
+        reply = judged.reply or _NO_REPLY
         ticket = judged.error.ticket_id if isinstance(judged.error, Deferred) else ""
         call.attempts.append(
             _attempt(
@@ -289,16 +283,16 @@ class Walk:
                 elapsed=elapsed,
                 pin=pin_id,
                 model="" if pin is None else pin.model,
-                served_model=None if reply is None else reply.served_model,
-                fingerprint=None if reply is None else reply.fingerprint,
+                served_model=reply.served_model,
+                fingerprint=reply.fingerprint,
                 violations=judged.violations,
                 detail=judged.detail,
                 reask=reask,
                 confidence=judged.confidence,
-                usage=None if reply is None else reply.usage,
-                rule="" if reply is None else reply.rule,
-                ticket_id=ticket if reply is None else reply.ticket_id or ticket,
-                prompt_digest="" if reply is None else reply.prompt_digest,
+                usage=reply.usage,
+                rule=reply.rule,
+                ticket_id=reply.ticket_id or ticket,
+                prompt_digest=reply.prompt_digest,
             )
         )
         if judged.kind is not Kind.OK:

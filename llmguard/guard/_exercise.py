@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..telemetry.activity import EXERCISE
 from ._capture import detach
-from ._deadline import CALL_CONTEXT
+from ._deadline import CALL_CONTEXT, CallContext
 from ._fitness import NO_EVIDENCE
 from ._forks import renew_after_fork
 from ._isolate import Couriers
@@ -173,7 +173,7 @@ class Exerciser:
 
         detach()
         outer = CALL_CONTEXT.get()
-        CALL_CONTEXT.set(replace(outer, deadline_at=None))
+        CALL_CONTEXT.set(CallContext(None, outer.labels, outer.depth))
         # Its own threads: an exercise that hangs must not count against live calls.
         runtime = replace(
             work.runtime, couriers=self._couriers, managed=False, exercise=None

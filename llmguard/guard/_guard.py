@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-import warnings
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,12 +16,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from .. import config
-from ..errors import ConfigError, LLMGuardWarning
+from ..errors import ConfigError
 from ._binder import Binder, visible_signature
 from ._builtin_tiers import FunctionTier
 from ._call import Call
 from ._drive_sync import drive, drive_stream
 from ._engine import Walk
+from ._loops import on_event_loop, warn_blocking
 from ._loose_schema import warn_loose_schema
 from ._plan import Step, build_steps
 from ._runtime import current_runtime
@@ -97,6 +97,23 @@ class Guard:
     def schema(self) -> Mapping[str, Any] | None:
         """The contract's JSON Schema, which models are asked to follow."""
         return None if self.contract is None else self.contract.json_schema
+
+    @cached_property
+    def schema_name(self) -> str:
+        """What models are told that the schema is called."""
+        return "" if self.contract is None else self.contract.name
+
+    @cached_property
+    def contract_digest(self) -> str:
+        """Digest of the contract; empty when there is none."""
+        return "" if self.contract is None else self.contract.digest
+
+    @cached_property
+    def fixed_pins(self) -> tuple[Pin | None, ...]:
+        """The pin of every step; empty when a route has to be looked up per call."""
+        if any(step.pins is not None and step.pins.route for step in self.steps):
+            return ()
+        return tuple(None if s.pins is None else s.pins.current for s in self.steps)
 
     @cached_property
     def seconds(self) -> float:
@@ -313,9 +330,9 @@ def _sync(guard: Guard) -> Callable[..., Any]:
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         nonlocal warned
-        if not warned and _on_event_loop():
+        if not warned and on_event_loop():
             warned = True
-            _warn_blocking(guard)
+            warn_blocking(guard.name, guard.seconds)
         runtime = current_runtime()
         return drive(Walk(Call(guard, runtime, args, kwargs)).run(), runtime)
 
@@ -363,23 +380,3 @@ _BUILDERS: dict[FunctionKind, Callable[[Guard], Callable[..., Any]]] = {
     "gen": _gen,
     "agen": _agen,
 }
-
-
-def _on_event_loop() -> bool:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _warn_blocking(guard: Guard) -> None:
-    warnings.warn(
-        f"the sync function `{guard.name}` is called on a running event loop and "
-        f"blocks it for up to {guard.seconds:g} s: make it `async def`, or call it "
-        "with `await asyncio.to_thread(...)`",
-        LLMGuardWarning,
-        stacklevel=3,
-    )

@@ -91,10 +91,11 @@ def judge_reply(run: Run, reply: Reply) -> Judged:
 
 def _judge_reply(run: Run, reply: Reply) -> Judged:
     pin = run.call.pins[run.step.index]
-    mismatch = _served_problem(pin, reply)
+    mismatch = "" if pin is None else _served_problem(pin, reply)
     if mismatch:
         return Judged(kind=Kind.WRONG_MODEL, detail=mismatch, reply=reply)
-    broken = reply_failure(reply)
+    # Only such a reply can hold no answer at all; asking would cost a call.
+    broken = reply_failure(reply) if reply.finish_reason == "error" else None
     if broken is not None:
         return Judged(kind=broken.kind, detail=broken.detail, reply=reply)
     contract = run.call.guard.contract
@@ -111,12 +112,13 @@ def _judge_reply(run: Run, reply: Reply) -> Judged:
         reply=reply,
         verdict=verdict,
     )
-    return _unsure(judged, run.step.options.min_confidence)
+    minimum = run.step.options.min_confidence
+    return judged if minimum is None else _unsure(judged, minimum)
 
 
-def _unsure(judged: Judged, minimum: float | None) -> Judged:
+def _unsure(judged: Judged, minimum: float) -> Judged:
     """Turn a good answer below the tier's confidence into `low_confidence`."""
-    if minimum is None or judged.kind is not Kind.OK:
+    if judged.kind is not Kind.OK:
         return judged
     if judged.confidence is not None and judged.confidence >= minimum:
         return judged
@@ -168,11 +170,13 @@ def _complete(run: Run, value: object) -> Reply:
 def _without_contract(run: Run, value: object) -> Judged:
     """Return the body's own object untouched; only the served version is checked."""
     reply = _complete(run, value)
-    mismatch = _served_problem(run.call.pins[run.step.index], reply)
+    pin = run.call.pins[run.step.index]
+    mismatch = "" if pin is None else _served_problem(pin, reply)
     if mismatch:
         return Judged(kind=Kind.WRONG_MODEL, detail=mismatch, reply=reply)
     judged = Judged(kind=Kind.OK, value=value, confidence=reply.confidence, reply=reply)
-    return _unsure(judged, run.step.options.min_confidence)
+    minimum = run.step.options.min_confidence
+    return judged if minimum is None else _unsure(judged, minimum)
 
 
 def _text_of(reply: Reply) -> Judged:
@@ -190,8 +194,8 @@ def _text_of(reply: Reply) -> Judged:
     )
 
 
-def _served_problem(pin: Pin | None, reply: Reply) -> str:
-    if pin is None or verify_served(pin, reply) != "mismatch":
+def _served_problem(pin: Pin, reply: Reply) -> str:
+    if verify_served(pin, reply) != "mismatch":
         return ""
     mark = f" (fingerprint {reply.fingerprint!r})" if reply.fingerprint else ""
     return (

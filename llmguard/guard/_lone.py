@@ -16,8 +16,9 @@ from ..errors import CallError, Deferred
 from ..outcome import Kind, Outcome
 from ._builtin_tiers import StaticTier
 from ._call import Call
+from ._commands import NO_BREAKER
 from ._drive_sync import drive, drive_stream
-from ._engine import Admission, Walk
+from ._engine import Walk
 from ._stream import StreamWalk
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from ..adapters import Message
-    from ._commands import Run
+    from ._commands import Admission, Run
     from ._engine import Flow
     from ._guard import Guard
     from ._judge import Judged
@@ -86,7 +87,8 @@ class Lone(Walk):
         Raises:
             CallError: Why it did not answer.
         """
-        judged = yield from self.tier(self.step)
+        tries = self.tries(self.step)
+        judged = None if tries is None else (yield from tries)
         if judged is None:
             self.finish(self.call.attempts[-1].kind)
             raise self.errors[-1]
@@ -96,7 +98,7 @@ class Lone(Walk):
 
     def admit(self, step: Step, timeout: float, number: int) -> Admission | None:
         """Ask the breaker only for live exercises."""
-        return super().admit(step, timeout, number) if self.live else Admission()
+        return super().admit(step, timeout, number) if self.live else NO_BREAKER
 
     def deposit(self, step: Step) -> None:
         """Leave the retry budget of live calls alone."""
@@ -108,13 +110,12 @@ class Lone(Walk):
         run: Run,
         judged: Judged,
         number: int,
-        admission: Admission,
         until: float,
     ) -> tuple[float, tuple[Message, ...]] | None:
         """Retry in drills only: an exercise must not add to an overload."""
         if self.live:
             return None
-        return super().again(run, judged, number, admission, until)
+        return super().again(run, judged, number, until)
 
     def finish(self, kind: Kind, step: Step | None = None) -> Outcome:
         """Keep the outcome; nobody else hears of it."""

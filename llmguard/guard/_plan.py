@@ -71,7 +71,9 @@ class Step:
         tier: The tier; None where the guarded function's own body runs.
         pins: Where its pin comes from; None for tiers that are not models.
         inline: It needs neither a thread nor a time limit.
-        async_function: It is a plain coroutine function.
+        direct: It runs in the caller's own thread: it is inline, opens a stream (which
+            runs none of its code yet), or is a body that is not isolated.
+        awaited: It answers with an awaitable.
         bulkhead: Bounds how many calls are in it; None for no bound.
         reserved: Seconds that the tiers below it ask for together.
         latency: Seconds that its good answers take, exponentially smoothed; 0 before
@@ -84,7 +86,8 @@ class Step:
     tier: Tier | None = None
     pins: PinSource | None = None
     inline: bool = False
-    async_function: bool = False
+    direct: bool = False
+    awaited: bool = False
     bulkhead: Bulkhead | None = None
     reserved: float = 0.0
     latency: float = 0.0
@@ -92,11 +95,6 @@ class Step:
     @property
     def is_body(self) -> bool:
         """True when the guarded function's own body runs."""
-        return self.tier is None
-
-    @property
-    def guarded_by_breaker(self) -> bool:
-        """True for models: rules, constants and people have no version to trip."""
         return self.tier is None
 
     def run_tier(self, context: TierContext) -> object:
@@ -116,20 +114,40 @@ class Step:
         )
 
 
-def _step(index: int, tier: Tier) -> Step:
-    limit = tier.options.concurrency
-    body = isinstance(tier, OnPin)
+def _step(index: int, tier: Tier, guard: Guard) -> Step:
+    if isinstance(tier, OnPin):
+        return _body(guard, index, tier.name, tier.options, tier.pin)
+    function = tier.function if isinstance(tier, FunctionTier) else None
     return Step(
         index=index,
         name=tier.name,
         options=tier.options,
-        tier=None if body else tier,
-        pins=PinSource(tier.pin) if isinstance(tier, OnPin) else None,
+        tier=tier,
         inline=tier.inline,
-        async_function=isinstance(tier, FunctionTier)
-        and inspect.iscoroutinefunction(tier.function),
-        bulkhead=None if limit is None else Bulkhead(limit),
+        direct=tier.inline,
+        awaited=isinstance(tier, AsyncTier) or inspect.iscoroutinefunction(function),
+        bulkhead=_bulkhead(tier.options),
     )
+
+
+def _body(
+    guard: Guard, index: int, name: str, options: TierOptions, pin: str | Pin | None
+) -> Step:
+    """Return the step that runs the guarded function's own body on a pin."""
+    return Step(
+        index=index,
+        name=name,
+        options=options,
+        pins=None if pin is None else PinSource(pin),
+        direct=guard.is_stream or not guard.isolate,
+        awaited=guard.kind == "async",
+        bulkhead=_bulkhead(options),
+    )
+
+
+def _bulkhead(options: TierOptions) -> Bulkhead | None:
+    limit = options.concurrency
+    return None if limit is None else Bulkhead(limit)
 
 
 def _with_arguments(tier: Tier, binder: Binder) -> Tier:
@@ -145,18 +163,10 @@ def build_steps(guard: Guard) -> tuple[Step, ...]:
     Raises:
         LockError: A route is not in `models.lock`.
     """
-    options = guard.primary
-    pins = None if guard.pin is None else PinSource(guard.pin)
     name = guard.pin if isinstance(guard.pin, str) else guard.pin_name or "primary"
-    primary = Step(
-        index=0,
-        name=name,
-        options=options,
-        pins=pins,
-        bulkhead=None if options.concurrency is None else Bulkhead(options.concurrency),
-    )
+    primary = _body(guard, 0, name, guard.primary, guard.pin)
     tiers = [_with_arguments(tier, guard.binder) for tier in guard.tiers]
-    steps = (primary, *(_step(i, t) for i, t in enumerate(tiers, start=1)))
+    steps = (primary, *(_step(i, t, guard) for i, t in enumerate(tiers, start=1)))
     for step in steps:
         step.reserved = sum(s.options.reserve for s in steps[step.index + 1 :])
     return steps

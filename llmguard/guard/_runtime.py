@@ -46,7 +46,9 @@ class Runtime:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     managed: bool = False
     exercise: Callable[[Call, Step], None] | None = None
-    _budgets: dict[str, RetryBudget] = field(default_factory=dict[str, RetryBudget])
+    _budgets: dict[tuple[str, str], RetryBudget] = field(
+        default_factory=dict[tuple[str, str], RetryBudget]
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -59,8 +61,8 @@ class Runtime:
         """Take a fresh lock after a fork."""
         self._lock = threading.Lock()
 
-    def budget(self, key: str) -> RetryBudget:
-        """Return the retry budget of one function and pin."""
+    def budget(self, key: tuple[str, str]) -> RetryBudget:
+        """Return the retry budget of one function and pin, or tier."""
         found = self._budgets.get(key)
         if found is None:
             with self._lock:

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 from ..outcome import Kind
 from ..reply import Reply
 from ._commands import END, Give, Pull, Result, Run, Sleep
-from ._engine import Command, Flow, Walk
+from ._engine import Command, Flow, Tries, Walk
 from ._judge import Judged, judge, judge_reply, to_error
 
 if TYPE_CHECKING:
-    from ._engine import Admission
     from ._plan import Step
 
 __all__ = ["StreamWalk"]
@@ -34,7 +33,8 @@ class StreamWalk(Walk):
     def walk(self) -> Flow:
         """Try the tiers in order; chunks go out through `Give`."""
         for step in self.call.steps:
-            judged = yield from self.tier(step)
+            tries = self.tries(step)
+            judged = None if tries is None else (yield from tries)
             if judged is not None:
                 if not step.is_body:  # a plain value stands in for the whole stream
                     yield from self._give([self._as_chunk(judged.value)], step)
@@ -42,49 +42,54 @@ class StreamWalk(Walk):
                 return None
         raise self.exhausted()
 
-    def _tries(
-        self, step: Step, until: float
-    ) -> Generator[Command, Result, Judged | None]:
-        if not step.is_body:
-            return (yield from super()._tries(step, until))
+    def _tries(self, step: Step, until: float) -> Tries:
+        return (
+            self._streams(step, until) if step.is_body else super()._tries(step, until)
+        )
+
+    def _streams(self, step: Step, until: float) -> Tries:
+        """Open the body's stream, another time where nothing was handed on yet."""
         number = 1
-        self.deposit(step)
+        if step.options.attempts > 1:
+            self.deposit(step)
         while True:
             timeout = self.timeout(step, until)
             admission = self.admit(step, timeout, number)
             if admission is None:
                 return None
-            run = Run(self.call, step, timeout, ())
-            judged = yield from self._stream(run, number, admission)
+            run = Run(self.call, step, timeout, (), admission)
+            judged = yield from self._stream(run, number)
             if judged.kind is Kind.OK:
                 return judged
-            again = self.again(run, judged, number, admission, until)
+            again = self.again(run, judged, number, until)
             if again is None or again[1]:  # a stream is retried, not asked again
                 return None
             if again[0] > 0:
                 yield Sleep(again[0])
             number += 1
 
-    def _stream(
-        self, run: Run, number: int, admission: Admission
-    ) -> Generator[Command, Result, Judged]:
+    def _stream(self, run: Run, number: int) -> Generator[Command, Result, Judged]:
         """Open one stream, hand its chunks on, judge it at its end."""
-        opened = yield from self.attempt(run, number, admission)
+        try:
+            opened = yield run
+        except BaseException as error:
+            self.interrupted(run, number, error)
+            raise
         if opened.error is not None or opened.timed_out:
             judged = judge(run, opened)
-            self.record(run, judged, number, admission)
+            self.record(run, judged, number)
             return judged
         chunks: list[object] = []
         buffered = self.call.guard.stream == "buffer"
         while True:
-            result = yield from self._pull(run, opened.value, number, admission)
+            result = yield from self._pull(run, opened.value, number)
             if result.error is not None or result.timed_out or result.value is END:
                 break
             chunks.append(result.value)
             if not buffered:
-                yield from self._hand_on(run, result.value, number, admission)
+                yield from self._hand_on(run, result.value, number)
         judged = self._judge_end(run, result, chunks)
-        self.record(run, judged, number, admission)
+        self.record(run, judged, number)
         if judged.kind is Kind.OK:
             if buffered:
                 yield from self._give(chunks, run.step)
@@ -111,16 +116,16 @@ class StreamWalk(Walk):
         return judge_reply(run, whole)
 
     def _pull(
-        self, run: Run, source: object, number: int, admission: Admission
+        self, run: Run, source: object, number: int
     ) -> Generator[Command, Result, Result]:
         try:
             return (yield Pull(run, source))
         except BaseException as error:
-            self._cancelled(run, number, admission, error)
+            self._cancelled(run, number, error)
             raise
 
     def _hand_on(
-        self, run: Run, chunk: object, number: int, admission: Admission
+        self, run: Run, chunk: object, number: int
     ) -> Generator[Command, Result, None]:
         clock = self.call.clock
         given = clock.monotonic()
@@ -128,19 +133,15 @@ class StreamWalk(Walk):
             yield Give(chunk)
         except BaseException as error:
             run.pause(clock.monotonic() - given)
-            self._cancelled(run, number, admission, error)
+            self._cancelled(run, number, error)
             raise
         # A slow consumer is no slow model: its time counts for nobody.
         run.pause(clock.monotonic() - given)
 
-    def _cancelled(
-        self, run: Run, number: int, admission: Admission, error: BaseException
-    ) -> None:
-        detail = "the consumer closed the stream early"
-        if not isinstance(error, GeneratorExit):
-            detail = type(error).__name__
-        judged = Judged(kind=Kind.CANCELLED, detail=detail)
-        self.record(run, judged, number, admission)
+    def _cancelled(self, run: Run, number: int, error: BaseException) -> None:
+        closed = isinstance(error, GeneratorExit)
+        why = "the consumer closed the stream early" if closed else ""
+        self.interrupted(run, number, error, why)
 
     def _as_chunk(self, value: object) -> object:
         """Return a lower tier's value as the text that a stream would have carried."""

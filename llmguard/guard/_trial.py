@@ -128,23 +128,31 @@ def _said(reply: Reply | None, seen: Reply | None) -> Reply:
     )
 
 
-def _walk(guard: Guard, runtime: Runtime, inputs: Mapping[str, object]) -> _TrialWalk:
+def _walk(
+    guard: Guard, runtime: Runtime, inputs: Mapping[str, object], key: str
+) -> _TrialWalk:
     args, kwargs = guard.binder.spread(inputs)
     call = Call(guard, runtime, tuple(args), kwargs)
+    if key and "prompt_id" not in call.inputs:
+        call.inputs = {**call.inputs, "prompt_id": key}
     return _TrialStream(call) if guard.is_stream else _TrialWalk(call)
 
 
-def run_trial(guard: Guard, runtime: Runtime, inputs: Mapping[str, Any]) -> Trial:
+def run_trial(
+    guard: Guard, runtime: Runtime, inputs: Mapping[str, Any], *, key: str = ""
+) -> Trial:
     """Call the body once, in a program without an event loop.
 
     Args:
         guard: From `trial_guard`.
         runtime: Where time and threads come from.
         inputs: The function's arguments by name.
+        key: What the `replay` provider finds the answer by, where the function takes
+            no `prompt_id` itself.
     """
     if guard.kind in {"async", "agen"}:
-        return asyncio.run(arun_trial(guard, runtime, inputs))
-    return _run_here(_walk(guard, runtime, inputs), runtime)
+        return asyncio.run(arun_trial(guard, runtime, inputs, key=key))
+    return _run_here(_walk(guard, runtime, inputs, key), runtime)
 
 
 def _run_here(walk: _TrialWalk, runtime: Runtime) -> Trial:
@@ -162,6 +170,7 @@ async def arun_trial(
     runtime: Runtime,
     inputs: Mapping[str, Any],
     *,
+    key: str = "",
     executor: Executor | None = None,
 ) -> Trial:
     """Call the body once without blocking the event loop; sync bodies get a thread.
@@ -170,12 +179,13 @@ async def arun_trial(
         guard: From `trial_guard`.
         runtime: Where time and threads come from.
         inputs: The function's arguments by name.
+        key: As in `run_trial`.
         executor: Where sync generators are read; None for the loop's own, which is
             small.
     """
     from ._drive_async import adrive, adrive_stream
 
-    walk = _walk(guard, runtime, inputs)
+    walk = _walk(guard, runtime, inputs, key)
     if guard.kind == "gen":
         loop, context = asyncio.get_running_loop(), copy_context()
         return await loop.run_in_executor(

@@ -27,9 +27,9 @@ class Counting(VersionBreaker):
         self.out += 1
         return permit
 
-    def record(self, permit: Permit, *args: Any, **kwargs: Any) -> None:
+    def report(self, permit: Permit, *args: Any, **kwargs: Any) -> None:
         self.out -= not permit.done
-        super().record(permit, *args, **kwargs)
+        super().report(permit, *args, **kwargs)
 
 
 class CountingRegistry(BreakerRegistry):

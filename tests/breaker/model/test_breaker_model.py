@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from llmguard.breaker import Permit, State, VersionBreaker
 from llmguard.breaker._machine import Machine
@@ -34,6 +35,30 @@ def test_the_breaker_agrees_with_the_model_at_length(against: Any) -> None:
     """So do many more and longer runs."""
     long = settings(SETTINGS, max_examples=400, stateful_step_count=60)
     run_state_machine_as_test(against(), settings=long)
+
+
+@precondition(lambda self: self.permits)
+@rule(data=st.data(), what=st.sampled_from("abcdef"), kind=st.sampled_from(list(Kind)))
+def _report(self: Any, data: st.DataObject, what: str, kind: Kind) -> None:
+    """Record and observe at once, as the guard does after a first attempt."""
+    index = data.draw(st.integers(0, len(self.permits) - 1))
+    permit, generation, era = self.permits[index]
+    fresh = not permit.done
+    self.breaker.report(permit, kind, elapsed=0.1, fingerprint=what)
+    if fresh:
+        self.model.leases.pop(index, None)
+        if generation == self.model.generation:
+            self.model.finish(kind, 0.1, self.clock.now)
+    told = era == self.model.era and POLICY[kind].behaviour is not Signal.IGNORE
+    if told:
+        self.model.observe(what, kind, self.clock.now)
+    if fresh or told:
+        self.after()
+
+
+def test_a_report_is_a_record_and_an_observation(against: Any) -> None:
+    """One call under one lock does what the two do one after the other."""
+    run_state_machine_as_test(against(report=_report), settings=SETTINGS)
 
 
 class NoGenerationCheck(Machine):
