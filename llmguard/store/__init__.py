@@ -1,4 +1,4 @@
-"""The durable store: breaker states, activity, and the human queue's tickets."""
+"""The durable store: breaker states, activity, evidence, and people's tickets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ._location import spill_folder
 from ._open import open_store, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
+from .evidence import EvidenceRow, EvidenceStore, Signature
 from .problems import (
     AnswerRefusedError,
     IdempotencyError,
@@ -43,12 +44,15 @@ __all__ = [
     "BreakerRow",
     "BreakerStore",
     "Enqueued",
+    "EvidenceRow",
+    "EvidenceStore",
     "IdempotencyError",
     "LeaseLostError",
     "NewTicket",
     "QueueFullError",
     "QueueStats",
     "RoleRequiredError",
+    "Signature",
     "SqliteStore",
     "Store",
     "StoreBusyError",

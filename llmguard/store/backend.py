@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .evidence import EvidenceStore
 from .protocol import ActivityStore, BreakerStore
 from .tickets import TicketStore
 
@@ -36,8 +37,8 @@ class StoreHealth:
     problems: tuple[str, ...]
 
 
-class Store(BreakerStore, ActivityStore, Protocol):
-    """Breaker states, activity and tickets, durable and shared by processes."""
+class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
+    """Breakers, activity, evidence and tickets, durable and shared by processes."""
 
     @property
     def url(self) -> str:

@@ -10,10 +10,12 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ._activity import SqliteActivity
 from ._breakers import SqliteBreakers
 from ._database import Database, Synchronous
+from ._evidence import SqliteEvidence
 from ._health import health
 from ._location import locate
 from ._sqlite_tickets import SqliteTickets
 from .backend import StoreHealth
+from .evidence import EvidenceRow, Signature
 from .protocol import BreakerRow
 from .tickets import MAX_LOSSES
 
@@ -23,7 +25,7 @@ __all__ = ["SqliteStore"]
 class SqliteStore:
     """Implements `Store` on SQLite.
 
-    Tickets and breaker states are in `PATH`, durable through power cuts
+    Tickets, breaker states and evidence are in `PATH`, durable through power cuts
     (`synchronous=FULL`); counts are in a file beside it that ends in `.metrics.db`,
     durable through killed processes only, and opened when first used.
 
@@ -60,6 +62,7 @@ class SqliteStore:
         )
         self._main.open()
         self._breakers = SqliteBreakers(self._main)
+        self._evidence = SqliteEvidence(self._main, clock=clock)
         self._tickets = SqliteTickets(self._main, clock=clock, max_losses=max_losses)
 
     def __repr__(self) -> str:
@@ -113,6 +116,31 @@ class SqliteStore:
     def breakers_rev(self) -> int:
         """Return a number that changes whenever any row changes; cheap to poll."""
         return self._breakers.breakers_rev()
+
+    def put_evidence(self, row: EvidenceRow) -> bool:
+        """Write a document durably, with its signatures; False if it was there."""
+        return self._evidence.put_evidence(row)
+
+    def sign_evidence(self, digest: str, signature: Signature) -> bool:
+        """Add a signature; False if the document is unknown or it is signed so."""
+        return self._evidence.sign_evidence(digest, signature)
+
+    def get_evidence(self, digest: str) -> EvidenceRow | None:
+        """Return a document with its signatures, or None."""
+        return self._evidence.get_evidence(digest)
+
+    def list_evidence(
+        self,
+        *,
+        function: str | None = None,
+        pin_digest: str | None = None,
+        since: float = 0.0,
+        limit: int = 100,
+    ) -> Sequence[EvidenceRow]:
+        """Return documents, newest first; None for any function or pin."""
+        return self._evidence.list_evidence(
+            function=function, pin_digest=pin_digest, since=since, limit=limit
+        )
 
     def add_activity(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Merge one process's increments."""

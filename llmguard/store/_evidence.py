@@ -1,0 +1,98 @@
+"""Evidence on SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from ..clock import Clock
+from ._database import Database
+from .evidence import EvidenceRow, Signature
+
+__all__ = ["SqliteEvidence"]
+
+_COLUMNS = "digest, kind, function, subject, pin_digest, verdict, at, body"
+_INSERT = "INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_SIGN = (
+    "INSERT INTO evidence_signatures SELECT digest, ?, ?, ? FROM evidence "
+    "WHERE digest = ? ON CONFLICT DO NOTHING"
+)
+_LIST = (
+    f"SELECT {_COLUMNS} FROM evidence WHERE (?1 IS NULL OR function = ?1) "  # noqa: S608 - constants
+    "AND (?2 IS NULL OR pin_digest = ?2) AND at >= ?3 "
+    "ORDER BY at DESC, digest LIMIT ?4"
+)
+
+
+class SqliteEvidence:
+    """Implements `EvidenceStore`."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def put_evidence(self, row: EvidenceRow) -> bool:
+        """Write a document durably, with its signatures; False if it was there."""
+        now = self._clock.time()
+
+        def job(connection: sqlite3.Connection) -> bool:
+            values = (row.digest, row.kind, row.function, row.subject)
+            more = (row.pin_digest, row.verdict, row.at, row.body)
+            written = connection.execute(_INSERT, (*values, *more)).rowcount
+            for one in row.signatures:
+                _sign(connection, row.digest, one, now)
+            return written == 1
+
+        return self._database.write(job)
+
+    def sign_evidence(self, digest: str, signature: Signature) -> bool:
+        """Add a signature; False if the document is unknown or it is signed so."""
+        now = self._clock.time()
+        return self._database.write(lambda c: _sign(c, digest, signature, now))
+
+    def get_evidence(self, digest: str) -> EvidenceRow | None:
+        """Return a document with its signatures, or None."""
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM evidence WHERE digest = ?",  # noqa: S608 - constants
+            (digest,),
+        )
+        return self._row(rows[0]) if rows else None
+
+    def list_evidence(
+        self,
+        *,
+        function: str | None = None,
+        pin_digest: str | None = None,
+        since: float = 0.0,
+        limit: int = 100,
+    ) -> Sequence[EvidenceRow]:
+        """Return documents, newest first; None for any function or pin."""
+        rows = self._database.read(_LIST, (function, pin_digest, since, limit))
+        return [self._row(row) for row in rows]
+
+    def _row(self, row: sqlite3.Row) -> EvidenceRow:
+        signatures = self._database.read(
+            "SELECT signer, signature, at FROM evidence_signatures "
+            "WHERE digest = ? ORDER BY signer",
+            (row["digest"],),
+        )
+        return EvidenceRow(
+            digest=row["digest"],
+            kind=row["kind"],
+            function=row["function"],
+            subject=row["subject"],
+            pin_digest=row["pin_digest"],
+            verdict=row["verdict"],
+            at=row["at"],
+            body=row["body"],
+            signatures=tuple(
+                Signature(signer=one[0], signature=one[1], at=one[2])
+                for one in signatures
+            ),
+        )
+
+
+def _sign(
+    connection: sqlite3.Connection, digest: str, one: Signature, now: float
+) -> bool:
+    values = (one.signer, one.signature, now, digest)
+    return connection.execute(_SIGN, values).rowcount == 1
