@@ -1,0 +1,212 @@
+"""Real schemas through every engine: what compiles, and what the answers are worth."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import re
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema
+from _constrained_child import Child
+from _measure import table
+
+__all__ = ["records", "show", "survey"]
+
+DATA: Final = (
+    Path(
+        os.environ.get("LLMGUARD_TEST_DATA")
+        or Path(__file__).parents[2] / "shared" / "data"
+    )
+    / "jsonschemabench"
+    / "sample.jsonl.gz"
+)
+COMPILE_LIMIT: Final = 5.0
+"""CPU seconds."""
+ANSWER_LIMIT: Final = 20.0
+"""CPU seconds."""
+TOKENS: Final = 1024
+"""Most tokens of an answer, half of the context: for every engine alike."""
+PROMPT: Final = "Write one JSON document.\n"
+ENDS: Final = (
+    "valid",
+    "formats only",
+    "invalid",
+    "not JSON",
+    "truncated",
+    "no answer",
+    "crashed",
+    "timed out",
+)
+"""What can become of an answer; `no answer` is an error that the caller gets."""
+
+
+def records(count: int) -> list[dict[str, Any]]:
+    """Return schemas of the sample of JSONSchemaBench (Geng et al. 2025)."""
+    if not DATA.exists():
+        print(f"no schemas at {DATA}: set `LLMGUARD_TEST_DATA`; coverage is skipped")
+        return []
+    with gzip.open(DATA, "rt") as stream:
+        found = [json.loads(line) for line in stream]
+    random.Random(11).shuffle(found)
+    return found[:count]
+
+
+def survey(
+    children: Mapping[str, Child], chosen: Sequence[Mapping[str, Any]], *, answers: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Compile every schema with every engine at once; answer the first ones, too."""
+
+    def run(child: Child) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for number, record in enumerate(chosen):
+            row = _compile(child, record)
+            wanted = number < answers and not child.about.get("compile_only")
+            if wanted and row["end"] == "ok":
+                row["answer"] = _answer(child, record["schema"], number)
+            rows.append(row)
+        return rows
+
+    with ThreadPoolExecutor(max_workers=len(children)) as pool:
+        return dict(zip(children, pool.map(run, children.values()), strict=True))
+
+
+def _compile(child: Child, record: Mapping[str, Any]) -> dict[str, Any]:
+    task = {"do": "compile", "schema": record["schema"]}
+    return {"name": record["name"], **child.ask(task, limit=COMPILE_LIMIT)}
+
+
+def _answer(child: Child, schema: Any, seed: int) -> dict[str, Any]:
+    task = {
+        "do": "generate",
+        "schema": schema,
+        "prompt": PROMPT,
+        "seed": seed,
+        "temperature": 1.0,
+        "max_tokens": TOKENS,
+    }
+    # Engines that compile again for the answer get the time for it.
+    found = child.ask(task, limit=ANSWER_LIMIT + COMPILE_LIMIT)
+    return {**found, "end": judge(found, schema)}
+
+
+def judge(found: Mapping[str, Any], schema: Any) -> str:
+    """Say which of `ENDS` an answer came to, by `jsonschema` and nothing else."""
+    if found["end"] in ("crashed", "timed out"):
+        return str(found["end"])
+    if found.get("finish") in ("length", "truncated"):
+        return "truncated"
+    if "text" not in found:
+        return "no answer"
+    try:
+        value = json.loads(found["text"])
+    except ValueError:
+        return "not JSON"
+    kind = jsonschema.validators.validator_for(
+        schema, default=jsonschema.Draft202012Validator
+    )
+    if not kind(schema).is_valid(value):
+        return "invalid"
+    strict = kind(schema, format_checker=kind.FORMAT_CHECKER)
+    return "valid" if strict.is_valid(value) else "formats only"
+
+
+# --- what is printed
+
+
+def show(title: str, rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Print the tables of one model; return their figures."""
+    compiled = {name: _compiled(each) for name, each in rows.items()}
+    head = ["engine", "schemas", *next(iter(compiled.values()))]
+    lines = [[n, len(rows[n]), *f.values()] for n, f in compiled.items()]
+    table(f"{title}: compiling (CPU ms; limit {COMPILE_LIMIT:g} s)", head, lines)
+    answered = {name: _answered(each) for name, each in rows.items()}
+    head = ["engine", *next(iter(answered.values()))]
+    lines = [[n, *f.values()] for n, f in answered.items()]
+    table(
+        f"{title}: answers (temperature 1, at most {TOKENS} tokens, CPU ms; limit "
+        f"{ANSWER_LIMIT:g} s)",
+        head,
+        lines,
+    )
+    reasons = {name: _reasons(each) for name, each in rows.items()}
+    for name, found in reasons.items():
+        for line in found:
+            print(f"  {name}: {line}")
+    return {
+        name: {
+            "compiling": compiled[name],
+            "answers": answered[name],
+            "reasons": reasons[name],
+            "failed": _failed(rows[name]),
+        }
+        for name in rows
+    }
+
+
+def _compiled(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    ends = Counter(row["end"] for row in rows)
+    times = [1e3 * row["compile_s"] for row in rows if row["end"] == "ok"]
+    return {
+        "compiled": ends["ok"],
+        "refused": ends["refused"],
+        "crashed": ends["crashed"],
+        "timed out": ends["timed out"],
+        "checked later": sum(bool(row.get("checked_later")) for row in rows),
+        "median": _quantile(times, 50),
+        "90 %": _quantile(times, 90),
+        "99 %": _quantile(times, 99),
+    }
+
+
+def _answered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found = [row["answer"] for row in rows if "answer" in row]
+    ends = Counter(each["end"] for each in found)
+    good = [each for each in found if each["end"] == "valid"]
+    times = [1e3 * each["cpu"] for each in good]
+    tokens = sum(each["tokens"] for each in good)
+    return {
+        "asked": len(found),
+        **{end: ends[end] for end in ENDS},
+        "ms a valid one": _quantile(times, 50),
+        "90 %": _quantile(times, 90),
+        "ms a token": sum(times) / tokens if tokens else "-",
+    }
+
+
+def _quantile(values: Sequence[float], percent: int) -> float | str:
+    if len(values) < 2:
+        return values[0] if values else "-"
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]], *, most: int = 6) -> list[str]:
+    """Return why schemas did not compile or gave no answer, the commonest first."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        for what, each in (("schema", row), ("answer", row.get("answer", {}))):
+            if "why" in each:
+                words = re.sub(r"['\"`{(\[].*|\d+", "..", each["why"])[:70]
+                key = f"{what} {each['end']}: {words}"
+                groups.setdefault(key, []).append(row["name"])
+    ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
+    return [f"{len(names)} x {key} (as {names[0]})" for key, names in ranked[:most]]
+
+
+def _failed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return every schema and answer that did not come out well, for a second look."""
+    found: list[dict[str, str]] = []
+    for number, row in enumerate(rows):
+        for what, each in (("schema", row), ("answer", row.get("answer", {}))):
+            if each.get("end", "valid") not in ("ok", "valid"):
+                why = str(each.get("why", each.get("text", "")))[:200]
+                about = {"name": row["name"], "seed": str(number), "what": what}
+                found.append({**about, "end": each["end"], "why": why})
+    return found

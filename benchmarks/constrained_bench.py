@@ -1,0 +1,182 @@
+"""Constrained decoding side by side: llmguard, Outlines, llama.cpp's grammar, xgrammar.
+
+    python benchmarks/constrained_bench.py --install     # numba and xgrammar, once
+    python benchmarks/constrained_bench.py --json constrained.json
+
+Every engine works in a process of its own, so that a crash or a hang is counted and
+nothing else. Real schemas (the sample of JSONSchemaBench) tell what compiles and what
+the answers are worth; one ticket schema, in turns, tells the time per object. Models
+are of random weights, which cost what trained ones do and are harder to hold, and the
+embedded triage model. The packages of two peers are kept apart under `.nox/`; what is
+not there is skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import _constrained_race as racing
+import _constrained_survey as surveying
+from _constrained_child import Child, Skipped
+from _measure import machine, options, report
+from local_bench import SHAPES, build
+
+ROOT: Final = Path(__file__).parents[1]
+ENGINES: Final = ("llmguard", "outlines_core", "llama.cpp grammar", "xgrammar")
+PACKAGES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"outlines_core": ("numba",), "xgrammar": ("xgrammar", "torch")}
+)
+"""What a peer needs beyond llmguard-fallbacks; torch must fit this machine."""
+VOCABULARY: Final = {
+    "width": 64,
+    "layers": 2,
+    "hidden": 96,
+    "heads": 2,
+    "vocab": 32_000,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is done with one model.
+
+    Attributes:
+        model: Returns the GGUF file, made in the given folder if need be.
+        schemas: Real schemas to compile.
+        answers: How many of them to answer, too.
+        ours: Schemas to compile and answer with llmguard alone.
+        rounds: Tickets to answer with every engine.
+    """
+
+    model: Callable[[Path], Path]
+    schemas: int = 0
+    answers: int = 0
+    ours: int = 0
+    rounds: int = 0
+
+
+def _random(name: str, shape: dict[str, int]) -> Callable[[Path], Path]:
+    return lambda folder: build(folder / f"{name}.gguf", shape)
+
+
+def _embedded(_folder: Path) -> Path:
+    from llmguard_models import path
+
+    return path("triage-1.0")
+
+
+FULL: Final[Mapping[str, Plan]] = MappingProxyType(
+    {
+        "random weights, vocabulary 32k": Plan(
+            model=_random("v32", VOCABULARY), schemas=200, answers=200, ours=815
+        ),
+        "embedded triage-1.0, vocabulary 2k": Plan(
+            model=_embedded, schemas=60, answers=60, rounds=21
+        ),
+        "tiny, vocabulary 2k": Plan(model=_random("tiny", SHAPES["tiny"]), rounds=21),
+        "0.5B-shaped, vocabulary 128k": Plan(
+            model=_random("b05", SHAPES["0.5B-shaped"]), rounds=11
+        ),
+    }
+)
+QUICK: Final[Mapping[str, Plan]] = MappingProxyType(
+    {
+        "tiny, vocabulary 2k": Plan(
+            model=_random("tiny", SHAPES["tiny"]), schemas=6, answers=3, rounds=2
+        )
+    }
+)
+
+
+def _folder(engine: str) -> Path:
+    return ROOT / ".nox" / f"constrained-{engine}"
+
+
+def install() -> None:
+    """Put the packages of each peer into a folder of their own."""
+    for engine in PACKAGES:
+        folder = _folder(engine)
+        shutil.rmtree(folder, ignore_errors=True)
+        words = [sys.executable, "-m", "pip", "install", "--target", str(folder)]
+        done = subprocess.run([*words, *PACKAGES[engine]], check=False)  # noqa: S603 - our own interpreter, on constants
+        if done.returncode:
+            print(f"{engine}: not installed, see above")
+
+
+@contextmanager
+def started(model: Path) -> Iterator[dict[str, Child]]:
+    """Start every engine on one model; print which are left out, and why."""
+    with ExitStack() as stack:
+        children: dict[str, Child] = {}
+        for engine in ENGINES:
+            folder = _folder(engine)
+            known = folder if folder.exists() else None
+            try:
+                children[engine] = Child(engine, model, path=known)
+            except Skipped as error:
+                print(f"{engine}: skipped: {error}{_advice(engine)}")
+                continue
+            stack.callback(children[engine].close)
+            _introduce(engine, children[engine])
+        yield children
+
+
+def _introduce(engine: str, child: Child) -> None:
+    vocabulary = child.about.get("vocabulary_s")
+    once = "" if vocabulary is None else f"; vocabulary read in {vocabulary:.2f} CPU s"
+    print(f"{engine}: {child.about['version']}{once}")
+    if child.about.get("compile_only"):
+        print(
+            f"{engine}: only compiled: {child.about['compile_only']}{_advice(engine)}"
+        )
+
+
+def _advice(engine: str) -> str:
+    if engine not in PACKAGES:
+        return ""
+    return "; run `python benchmarks/constrained_bench.py --install`"
+
+
+def measure(title: str, plan: Plan, folder: Path) -> dict[str, Any]:
+    """Do what the plan says with one model; print and return the figures."""
+    print(f"\n== {title}", flush=True)
+    found: dict[str, Any] = {}
+    with started(plan.model(folder)) as children:
+        chosen = surveying.records(plan.schemas)
+        if chosen and children:
+            rows = surveying.survey(children, chosen, answers=plan.answers)
+            found["coverage"] = surveying.show(title, rows)
+        ours = {n: c for n, c in children.items() if n == racing.OURS}
+        if plan.ours and ours:
+            chosen = surveying.records(plan.ours)
+            rows = surveying.survey(ours, chosen, answers=plan.ours)
+            found["ours"] = surveying.show(f"{title}: llmguard on all schemas", rows)
+        if plan.rounds and ours:
+            raced = racing.race(children, rounds=plan.rounds)
+            found["ticket"] = racing.show(title, raced)
+    sys.stdout.flush()
+    return found
+
+
+def main() -> None:
+    asked = options(__doc__ or "", "--install")
+    if asked.install:
+        install()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plans = (QUICK if asked.quick else FULL).items()
+        found = {title: measure(title, plan, Path(folder)) for title, plan in plans}
+    report({"models": found}, machine(), asked.json)
+
+
+if __name__ == "__main__":
+    main()
