@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +34,8 @@ class Config:
             the background; 0 for none.
         capture_content: Put prompts and answers into telemetry; off because they
             may hold personal data.
+        suites: Where suites are defined: TOML files (`suites/*.toml`, from `root`) and
+            modules (`myapp.llm`). As a variable, separated by commas.
         root: The directory of the nearest `pyproject.toml`, else the working
             directory. Derived, not set.
     """
@@ -45,6 +47,7 @@ class Config:
     deadline: float = 30.0
     exercise: float = 0.01
     capture_content: bool = False
+    suites: tuple[str, ...] = ()
     root: Path = field(default_factory=Path.cwd)
 
 
@@ -58,6 +61,7 @@ class ConfigValues(TypedDict, total=False):
     deadline: float
     exercise: float
     capture_content: bool
+    suites: Sequence[str]
 
 
 KEYS: Final = tuple(f.name for f in fields(Config) if f.name != "root")
@@ -180,6 +184,8 @@ def _from_text(key: str, text: str) -> object:
             return float(text)
         except ValueError:
             return text  # the type check names the variable and the value
+    if isinstance(default, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
     return text
 
 
@@ -242,6 +248,13 @@ def _share(key: str, value: object, source: str, _base: Path) -> float:
     return float(cast("float", value))
 
 
+def _places(key: str, value: object, source: str, _base: Path) -> tuple[str, ...]:
+    items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
+    if items is None or not all(isinstance(each, str) and each for each in items):
+        raise _wrong(key, value, source, 'a list, such as ["suites/*.toml"]')
+    return tuple(cast("Sequence[str]", items))
+
+
 _DEFAULTS: Final = Config(root=Path())
 _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "store": _store,
@@ -251,4 +264,5 @@ _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "deadline": _seconds,
     "exercise": _share,
     "capture_content": _flag,
+    "suites": _places,
 }

@@ -164,3 +164,19 @@ def test_wrong_arguments_are_explained(wrong: dict[str, Any]) -> None:
     """As everywhere else."""
     with pytest.raises(ConfigError, match=r"load\(\)"):
         config.load(**wrong)
+
+
+def test_suites_are_places(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list in the file, commas in the variable, nothing by default."""
+    assert () == config.load().suites
+    config.reset()
+    project("[tool.llmguard]\nsuites = ['suites/*.toml', 'myapp.llm']")
+    assert ("suites/*.toml", "myapp.llm") == config.load().suites
+    config.reset()
+    monkeypatch.setenv("LLMGUARD_SUITES", "a.toml, b")
+    assert ("a.toml", "b") == config.load().suites
+    config.reset()
+    monkeypatch.delenv("LLMGUARD_SUITES")
+    project("[tool.llmguard]\nsuites = 'suites/*.toml'")
+    with pytest.raises(ConfigError, match="`suites` in .* must be a list, such as"):
+        config.load()

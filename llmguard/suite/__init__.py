@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from ._assertion import Assertion
+from ._decorator import suite
+from ._evidence import Evidence
+from ._evidence_find import Found, find_evidence
+from ._find import all_suites, find_suite
 from ._report import Report
 from ._suite import Suite
 from ._types import Case, Finding, Sample, Status, Verdict
@@ -10,10 +14,16 @@ from ._types import Case, Finding, Sample, Status, Verdict
 __all__ = [
     "Assertion",
     "Case",
+    "Evidence",
     "Finding",
+    "Found",
     "Report",
     "Sample",
     "Status",
     "Suite",
     "Verdict",
+    "all_suites",
+    "find_evidence",
+    "find_suite",
+    "suite",
 ]

@@ -36,6 +36,8 @@ class Suite:
         cases: A `.jsonl` or `.csv` file, cases, documents with a case's keys, or a
             function that returns them.
         assertions: Made by `llmguard.suite.expect`; None for its defaults.
+        defaults: True adds the defaults to the given ones, but for those of a name
+            that is given.
         alpha: Chance, for the whole suite, of blocking a version that is within every
             tolerance.
         beta: Chance, per assertion, of accepting a version that is unacceptable.
@@ -78,6 +80,7 @@ class Suite:
         *,
         cases: CaseSource,
         assertions: Iterable[Assertion] | None = None,
+        defaults: bool = False,
         alpha: float = 0.01,
         beta: float = 0.05,
         scope: Scope = "suite",
@@ -107,11 +110,18 @@ class Suite:
             "max_calls": max_calls,
             "source": source,
         }
-        check_settings(name, own)
+        check_settings(name, {**own, "defaults": defaults})
         given = None if assertions is None else tuple(assertions)
         self._given: dict[str, Any]
         self.__dict__.update(
-            own, _given={**own, "cases": cases, "assertions": given, "base": base}
+            own,
+            _given={
+                **own,
+                "cases": cases,
+                "assertions": given,
+                "defaults": defaults,
+                "base": base,
+            },
         )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -139,11 +149,13 @@ class Suite:
     @cached_property
     def assertions(self) -> tuple[Assertion, ...]:
         """The assertions; those that fit the function and the cases by default."""
-        given: tuple[Assertion, ...] | None = self._given["assertions"]
-        if given is None:
+        given: tuple[Assertion, ...] = self._given["assertions"] or ()
+        if self._given["defaults"] or self._given["assertions"] is None:
             from .expect import defaults
 
-            given = tuple(defaults(self.guard, self.cases))
+            named = {each.name for each in given}
+            more = defaults(self.guard, self.cases)
+            given += tuple(each for each in more if each.name not in named)
         if self.scope == "suite":
             return given
         return tuple(replace(each, scope=self.scope) for each in given)

@@ -62,6 +62,11 @@ def check_settings(name: str, settings: Mapping[str, Any]) -> None:
             f"suite `{name}`: `min_rounds` {settings['min_rounds']!r} is above `cap` "
             f"{settings['cap']!r}, so nothing could be accepted; raise `cap`"
         )
+    if not isinstance(settings["defaults"], bool):
+        raise ConfigError(
+            f"suite `{name}`: `defaults` is {settings['defaults']!r}; write true or "
+            "false"
+        )
     if settings["scope"] not in _SCOPES:
         raise ConfigError(
             f"suite `{name}`: `scope` is {settings['scope']!r}; "

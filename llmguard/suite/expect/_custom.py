@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Unpack
 
 from ...contract import Check
@@ -36,6 +37,8 @@ def check(
         ConfigError: It is async, or cannot be called so.
     """
     each = as_check(given)
+    if options.get("name"):
+        each = replace(each, name=options["name"])
     bound = Bound(
         check=each,
         parts=split_field(each.field) if each.field else None,

@@ -84,6 +84,7 @@ def make(
     *,
     name: str,
     version: Iterable[object],
+    rates: Rates | None = None,
     without: Boundary = "",
     field: str = "",
     needs_expected: bool = False,
@@ -101,6 +102,7 @@ def make(
         options: As the caller of the builder gave them.
         name: The name unless the options give one.
         version: What stands for the judge in the digest: a version and all arguments.
+        rates: Default rates instead of the kind's.
         without: Boundary whose cases are left out.
         field: The part of the answer it reads.
         needs_expected: Only cases with a reference answer.
@@ -113,7 +115,7 @@ def make(
     Raises:
         ConfigError: A rate or a selector is wrong.
     """
-    rates = RATES[kind]
+    rates = rates or RATES[kind]
     own = "tolerate" not in options and "unacceptable" not in options
     boundary = options.get("boundary", "")
     return Assertion(
