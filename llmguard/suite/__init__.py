@@ -7,7 +7,10 @@ from ._decorator import suite
 from ._evidence import Evidence
 from ._evidence_find import Found, find_evidence
 from ._find import all_suites, find_suite
+from ._grade import grade
+from ._prices import Price, Prices, read_prices
 from ._report import Report
+from ._run import arun, run
 from ._suite import Suite
 from ._types import Case, Finding, Sample, Status, Verdict
 
@@ -17,13 +20,19 @@ __all__ = [
     "Evidence",
     "Finding",
     "Found",
+    "Price",
+    "Prices",
     "Report",
     "Sample",
     "Status",
     "Suite",
     "Verdict",
     "all_suites",
+    "arun",
     "find_evidence",
     "find_suite",
+    "grade",
+    "read_prices",
+    "run",
     "suite",
 ]
