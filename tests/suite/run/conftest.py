@@ -27,7 +27,7 @@ CASES = [
     {
         "id": f"c{n:02}",
         "inputs": {"text": f"text {n}"},
-        "slice": "even" if n % 2 == 0 else "odd",
+        "slice": ("even", "odd")[n % 2],
     }
     for n in range(20)
 ]
