@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+
+from llmguard.errors import ConfigError
 
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
@@ -30,7 +34,8 @@ def need(*modules: str) -> None:
         except ImportError as error:
             if os.environ.get("CI") == "true":
                 pytest.fail(f"{name} must be installed here: {error}")
-            pytest.skip(f"pip install 'llmguard-fallbacks[llamacpp]': {error}")
+            extra = "xllamacpp" if name == "xllamacpp" else "llamacpp"
+            pytest.skip(f"pip install 'llmguard-fallbacks[{extra}]': {error}")
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +45,36 @@ def grammar_engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def runtime() -> Iterator[None]:
-    """Skip without llama.cpp or what builds models for it."""
-    need("llguidance", "llama_cpp", "gguf", "tokenizers")
+def model_tools() -> Iterator[None]:
+    """Skip without what builds models."""
+    need("llguidance", "gguf", "tokenizers")
     yield
-    from llama_cpp import _utils
+    if "llama_cpp" in sys.modules:
+        from llama_cpp import _utils
 
-    # It leaves these open, which would be reported after the last test.
-    _utils.outnull_file.close()
-    _utils.errnull_file.close()
+        # It leaves these open, which would be reported after the last test.
+        _utils.outnull_file.close()
+        _utils.errnull_file.close()
+
+
+@pytest.fixture(scope="session", params=["llama-cpp-python", "xllamacpp"])
+def runtime(request: pytest.FixtureRequest, model_tools: None) -> str:
+    """Return the name of each runtime in turn: all pass the same tests."""
+    from llmguard_fallbacks.local._runtime import RUNTIMES
+
+    need(RUNTIMES[request.param])
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def any_runtime(model_tools: None) -> None:
+    """Skip without a runtime; the default one is used where both are installed."""
+    from llmguard_fallbacks.local._runtime import choose_runtime
+
+    try:
+        choose_runtime()
+    except ConfigError:
+        need("llama_cpp")
 
 
 def byte_alphabet() -> list[str]:
@@ -76,8 +102,14 @@ def bpe(vocabulary: int) -> tuple[list[str], list[str]]:
     return tokens, merges
 
 
-def write_gguf(path: pathlib.Path, tokens: list[str], merges: list[str]) -> None:
-    """Write a two-layer llama of random weights."""
+def write_gguf(
+    path: pathlib.Path,
+    tokens: list[str],
+    merges: list[str],
+    *,
+    make: Callable[[int, int, int, int], dict[str, Any]] | None = None,
+) -> None:
+    """Write a two-layer llama, of random weights unless `make` makes others."""
     import gguf
 
     width, heads, layers, hidden, context = 64, 4, 2, 96, 2048
@@ -102,7 +134,8 @@ def write_gguf(path: pathlib.Path, tokens: list[str], merges: list[str]) -> None
     writer.add_bos_token_id(len(tokens))
     writer.add_add_bos_token(False)
     writer.add_chat_template(CHAT)
-    for name, array in weights(width, layers, hidden, len(words)).items():
+    tensors = (make or weights)(width, layers, hidden, len(words))
+    for name, array in tensors.items():
         writer.add_tensor(name, array)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -135,7 +168,9 @@ def weights(width: int, layers: int, hidden: int, vocabulary: int) -> dict[str, 
 
 
 @pytest.fixture(scope="session")
-def mini_gguf(runtime: None, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def mini_gguf(
+    model_tools: None, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
     """Return a model with a token per byte: the hardest case for a grammar."""
     path = tmp_path_factory.mktemp("gguf") / "mini.gguf"
     # llama.cpp wants at least one merge, and every merge its token.
@@ -144,23 +179,65 @@ def mini_gguf(runtime: None, tmp_path_factory: pytest.TempPathFactory) -> pathli
 
 
 @pytest.fixture(scope="session")
-def bpe_gguf(runtime: None, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def bpe_gguf(
+    model_tools: None, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
     """Return a model with tokens of several bytes."""
     path = tmp_path_factory.mktemp("gguf") / "bpe.gguf"
     write_gguf(path, *bpe(400))
     return path
 
 
-@pytest.fixture(scope="session", params=["mini_gguf", "bpe_gguf"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Return an engine on each of the two models."""
+def flat_weights(logits: dict[str, float]) -> Callable[..., dict[str, Any]]:
+    """Return a maker of tensors with which the given bytes always have these logits."""
+
+    def make(width: int, layers: int, hidden: int, vocabulary: int) -> dict[str, Any]:
+        found = weights(width, layers, hidden, vocabulary)
+        for name, array in found.items():
+            # Layers that add nothing to a constant embedding leave a constant state.
+            array.fill(1.0 if "norm" in name or name == "token_embd.weight" else 0.0)
+        for character, logit in logits.items():
+            found["output.weight"][ord(character), 0] = logit
+        return found
+
+    return make
+
+
+FLAT = {"t": np.log(3.0), "n": np.log(6.0), "g": np.log(2.0)}
+"""Logits of single bytes; those of all others are 0."""
+
+
+@pytest.fixture(scope="session")
+def flat_gguf(
+    model_tools: None, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """Return a model whose next token has the same known distribution everywhere."""
+    path = tmp_path_factory.mktemp("gguf") / "flat.gguf"
+    make = flat_weights(FLAT)
+    write_gguf(path, [*byte_alphabet(), "Ġt"], ["Ġ t"], make=make)
+    return path
+
+
+@pytest.fixture(scope="session")
+def open_engine(runtime: str) -> Callable[..., contextlib.closing[Any]]:
+    """Return a function that opens an engine of this runtime, as a context manager."""
     from llmguard_fallbacks.local._engine import LlamaCppEngine
     from llmguard_fallbacks.local._llama import LlamaOptions
 
-    path = str(request.getfixturevalue(request.param))
-    found = LlamaCppEngine(LlamaOptions(path=path))
-    yield found
-    found.close()
+    def make(path: pathlib.Path, **options: Any) -> contextlib.closing[Any]:
+        found = LlamaOptions(path=str(path), runtime=runtime, **options)
+        return contextlib.closing(LlamaCppEngine(found))
+
+    return make
+
+
+@pytest.fixture(scope="session", params=["mini_gguf", "bpe_gguf"])
+def engine(
+    request: pytest.FixtureRequest, open_engine: Callable[..., Any]
+) -> Iterator[Any]:
+    """Return an engine of each runtime on each of the two models."""
+    with open_engine(request.getfixturevalue(request.param)) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
@@ -260,7 +337,7 @@ def local_provider(model: str, params: Any = None, **options: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def kept(mini_gguf: pathlib.Path) -> Iterator[None]:
+def kept(any_runtime: None, mini_gguf: pathlib.Path) -> Iterator[None]:
     """Keep the workers with default options between tests: starting costs a second."""
     keeper = local_provider(str(mini_gguf))
     keeper.warm()

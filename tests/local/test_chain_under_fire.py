@@ -62,7 +62,7 @@ MakePin = Callable[..., Pin]
 
 
 @pytest.fixture
-def local_pin(mini_gguf: pathlib.Path) -> Iterator[MakePin]:
+def local_pin(any_runtime: None, mini_gguf: pathlib.Path) -> Iterator[MakePin]:
     """Return a maker of pins, whose workers end with the test."""
     made: list[Pin] = []
 

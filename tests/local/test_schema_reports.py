@@ -13,7 +13,7 @@ from llmguard.errors import LLMGuardWarning
 from llmguard.pins import Pin
 from llmguard.testing import FakeModel
 
-pytestmark = pytest.mark.usefixtures("runtime")
+pytestmark = pytest.mark.usefixtures("any_runtime")
 
 LOCAL = Pin(route="local", provider="llama.cpp", model="no-such-file.gguf")
 TAGS = {"type": "array", "items": {"type": "string"}}

@@ -31,7 +31,9 @@ Script = Callable[[str], "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def script(mini_gguf: pathlib.Path, tmp_path: pathlib.Path) -> Script:
+def script(
+    any_runtime: None, mini_gguf: pathlib.Path, tmp_path: pathlib.Path
+) -> Script:
     """Return a function that runs a script without any `__main__` guard."""
 
     def start(body: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""The default engine: llama.cpp, driven by our own loop over llguidance."""
+"""The engine: llama.cpp of either runtime, driven by our loop over llguidance."""
 
 from __future__ import annotations
 

@@ -7,9 +7,20 @@ from typing import Any, Final
 
 from llmguard.errors import ConfigError
 
-__all__ = ["INSTALL", "load"]
+__all__ = ["install_line", "load"]
 
-INSTALL: Final = "pip install 'llmguard-fallbacks[llamacpp]'"
+_INSTALL: Final = {
+    "llama-cpp-python": "`pip install 'llmguard-fallbacks[llamacpp]'`",
+    "xllamacpp": "`pip install 'llmguard-fallbacks[xllamacpp]'`",
+}
+
+
+def install_line(runtime: str = "") -> str:
+    """Return how to install a runtime; `""` for either."""
+    if runtime:
+        return _INSTALL[runtime]
+    compiled, ready = _INSTALL.values()
+    return f"{compiled} (a C/C++ compiler is needed) or {ready} (ready-made)"
 
 
 def load(name: str) -> Any:
@@ -22,6 +33,6 @@ def load(name: str) -> Any:
         return importlib.import_module(name)
     except (ImportError, OSError, RuntimeError) as error:
         raise ConfigError(
-            f"the local runtime needs `{name.partition('.')[0]}`: {error}; install it "
-            f"with `{INSTALL}` (llama-cpp-python compiles: a C/C++ compiler is needed)"
+            f"the local runtime needs `{name.partition('.')[0]}`: {error}; "
+            f"install it with {install_line()}"
         ) from error

@@ -17,18 +17,14 @@ import numpy.typing as npt
 
 from llmguard.errors import ConfigError
 
-from ._imports import load
+from ._runtime import load_runtime
 
-__all__ = ["AbortedError", "LlamaContext", "LlamaOptions", "load_library"]
+__all__ = ["AbortedError", "LlamaContext", "LlamaOptions"]
 
 Logits = npt.NDArray[np.float32]
 
-_ERROR: Final = 4
-"""`GGML_LOG_LEVEL_ERROR` of ggml.h: the rest of its log is of no use to callers."""
 _LONG_BATCH: Final = 8
 """Evaluations of fewer tokens are too short to be worth interrupting."""
-_kept: list[Any] = []
-"""C callbacks that must outlive the call that registered them."""
 
 
 class AbortedError(Exception):
@@ -47,6 +43,7 @@ class LlamaOptions:
             keeps logits of the whole vocabulary.
         n_threads: CPU threads; more than there are free cores is a cliff.
         n_gpu_layers: Layers put on the accelerator; -1 for all.
+        runtime: The build of llama.cpp; "" for the first that is installed.
     """
 
     path: str
@@ -54,35 +51,14 @@ class LlamaOptions:
     n_batch: int = 128
     n_threads: int = 1
     n_gpu_layers: int = 0
-
-
-def load_library() -> Any:
-    """Return `llama_cpp`, with its log kept to errors.
-
-    Raises:
-        ConfigError: It is not installed, or does not load on this machine.
-    """
-    llama_cpp = load("llama_cpp")
-    if not _kept:
-        callback = llama_cpp.llama_log_callback(_log)
-        _kept.append(callback)
-        llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
-        llama_cpp.llama_backend_init()
-    return llama_cpp
-
-
-def _log(level: int, text: bytes, _user: object) -> None:
-    if level == _ERROR:
-        import sys
-
-        sys.stderr.write(text.decode("utf-8", errors="replace"))
+    runtime: str = ""
 
 
 class LlamaContext:
     """One model with one sequence of tokens; llama.cpp is not thread-safe."""
 
     def __init__(self, options: LlamaOptions) -> None:
-        self._api = load_library()
+        self._api = load_runtime(options.runtime)
         self._model = self._load(options)
         self.vocab = self._api.llama_model_get_vocab(self._model)
         self.n_vocab = int(self._api.llama_vocab_n_tokens(self.vocab))
@@ -92,7 +68,7 @@ class LlamaContext:
         self._context = self._open(options)
         self._batch = self._api.llama_batch_init(self._n_batch, 0, 1)
         self._tokens: list[int] = []
-        self._abort: Any = None
+        self._watch: _Watch | None = None
         self.evaluations = 0
 
     def _load(self, options: LlamaOptions) -> Any:
@@ -110,7 +86,6 @@ class LlamaContext:
         params = self._api.llama_context_default_params()
         params.n_ctx = self.n_ctx
         params.n_batch = params.n_ubatch = self._n_batch
-        params.n_threads = params.n_threads_batch = options.n_threads
         params.n_seq_max = 1
         context = self._api.llama_init_from_model(self._model, params)
         if not context:
@@ -118,6 +93,7 @@ class LlamaContext:
                 f"llama.cpp cannot open a context of {self.n_ctx} tokens on "
                 f"{options.path!r}; lower `n_ctx` in the pin's options"
             )
+        self._api.llama_set_n_threads(context, options.n_threads, options.n_threads)
         self.n_ctx = int(self._api.llama_n_ctx(context))
         return context
 
@@ -198,6 +174,12 @@ class LlamaContext:
         return bool(self._api.llama_vocab_is_eog(self.vocab, token))
 
     @property
+    def tokenize_address(self) -> int:
+        """Return the address of the C function `llama_tokenize`."""
+        function = self._api.llama_tokenize
+        return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+    @property
     def eos(self) -> int:
         """Return the end-of-sequence token."""
         return int(self._api.llama_vocab_eos(self.vocab))
@@ -258,9 +240,12 @@ class LlamaContext:
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = 0
             batch.logits[i] = last and i == len(part) - 1
-        self._watch(stop if len(part) >= _LONG_BATCH else None)
+        watch = self._watched(stop if len(part) >= _LONG_BATCH else None)
         code = self._api.llama_decode(self._context, batch)
         self.evaluations += 1
+        if watch is not None and watch.error is not None:
+            self._forget()
+            raise watch.error
         if code != 0:
             self._forget()
             if code == 2:  # noqa: PLR2004 - llama.h: 2 means aborted
@@ -273,20 +258,35 @@ class LlamaContext:
         self._api.llama_memory_clear(memory, True)
         self._tokens.clear()
 
-    def _watch(self, stop: Callable[[], bool] | None) -> None:
-        if stop is None and self._abort is None:
-            return
+    def _watched(self, stop: Callable[[], bool] | None) -> _Watch | None:
+        if stop is None and self._watch is None:
+            return None
         if stop is None:
-            self._abort = None
-            callback = self._api.ggml_abort_callback()
+            callback, self._watch = self._api.ggml_abort_callback(), None
         else:
-            callback = self._api.ggml_abort_callback(_aborting(stop))
-            self._abort = callback  # must outlive the call
+            self._watch = _Watch(stop)
+            callback = self._api.ggml_abort_callback(self._watch)
+            self._watch.callback = callback
         self._api.llama_set_abort_callback(self._context, callback, None)
+        return self._watch
 
 
-def _aborting(stop: Callable[[], bool]) -> Callable[[object], bool]:
-    def abort(_data: object) -> bool:
-        return stop()
+class _Watch:
+    """The abort check of one evaluation.
 
-    return abort
+    ctypes prints an exception of a callback and goes on as if it had returned 0. So
+    it is kept, the evaluation aborted, and the exception raised afterwards.
+    """
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        self._stop = stop
+        self.error: BaseException | None = None
+        self.callback: Any = None
+        """What C holds; it must outlive the evaluation."""
+
+    def __call__(self, _data: object) -> bool:
+        try:
+            return self._stop()
+        except BaseException as error:  # noqa: BLE001 - raised again by `evaluate`
+            self.error = error
+            return True

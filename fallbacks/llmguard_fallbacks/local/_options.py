@@ -13,6 +13,7 @@ from llmguard.errors import ConfigError
 
 from ._grounding import compile_rules
 from ._job import Job
+from ._runtime import check_runtime
 
 __all__ = ["LocalOptions", "read_options", "read_params"]
 
@@ -28,6 +29,7 @@ class LocalOptions:
         n_threads: CPU threads per slot; 0 for half of this process's cores, shared
             by the slots.
         n_gpu_layers: Layers on the accelerator; -1 for all.
+        runtime: "llama-cpp-python" or "xllamacpp"; "" for the first installed.
         slots: Worker processes, each with one answer at a time.
         queue: Calls that may wait for a slot; -1 for twice the slots.
         grace: Seconds a worker has to stop when told to, before it is killed.
@@ -44,6 +46,7 @@ class LocalOptions:
     n_batch: int = 128
     n_threads: int = 0
     n_gpu_layers: int = 0
+    runtime: str = ""
     slots: int = 1
     queue: int = -1
     grace: float = 0.5
@@ -70,7 +73,8 @@ def read_options(options: Mapping[str, Any]) -> LocalOptions:
     """Return the checked options.
 
     Raises:
-        ConfigError: An unknown option, or a value of the wrong type or range.
+        ConfigError: An unknown option or runtime, or a value of the wrong type or
+            range.
     """
     known = {f.name: f.default for f in fields(LocalOptions)}
     values = dict(options)
@@ -82,6 +86,7 @@ def read_options(options: Mapping[str, Any]) -> LocalOptions:
     if "ground" in values:
         values["ground"] = compile_rules(values["ground"])
     found = LocalOptions(**values)
+    check_runtime(found.runtime)
     if found.slots < 1 or found.attempts < 1 or found.n_batch < 1 or found.n_ctx < 0:
         raise ConfigError(
             "`slots`, `attempts` and `n_batch` must be at least 1 and `n_ctx` at "

@@ -15,13 +15,14 @@ from llmguard.reply import Reply
 from ._client import aevents, events
 from ._grammar import compile_first
 from ._grounding import ground
-from ._imports import INSTALL
+from ._imports import install_line
 from ._job import Delta, Job, Result
 from ._link import ProcessLink, ThreadLink
 from ._options import read_options, read_params
 from ._pool import Pool, Settings
 from ._pools import acquire, release
 from ._prompt import plain_text
+from ._runtime import choose_runtime
 from ._weights import Weights, find_weights, sha256_of, verify
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class LocalProvider:
         read_params(pin.params, {"messages": ()})
         self._weights: Weights | None = None
         self._key = ""
-        self._installed = False
+        self._runtime = ""
 
     @property
     def remote(self) -> bool:
@@ -100,7 +101,7 @@ class LocalProvider:
 
         Raises:
             SchemaRefusedError: No answer can be given under this schema.
-            TierUnavailableError: llama.cpp or llguidance is not installed.
+            TierUnavailableError: The runtime or llguidance is not installed.
         """
         self._require_packages()
         return [str(found) for found in compile_first(schema)[1].finite.unenforced]
@@ -119,7 +120,7 @@ class LocalProvider:
         """Return the workers of this pin, shared by pins with the same weights.
 
         Raises:
-            TierUnavailableError: llama.cpp or llguidance is not installed.
+            TierUnavailableError: The runtime or llguidance is not installed.
         """
         self._require_packages()
         key = json.dumps(
@@ -129,17 +130,19 @@ class LocalProvider:
         return acquire(key, id(self), self._make)
 
     def _require_packages(self) -> None:
-        if self._installed:
+        if self._runtime:
             # Looking takes a third of a millisecond, which a refusal cannot spare.
             return
-        missing = [n for n in ("llama_cpp", "llguidance") if find_spec(n) is None]
-        if missing:
-            raise TierUnavailableError(
-                f"{' and '.join(missing)} not installed: `{INSTALL}`",
-                kind=Kind.SKIPPED,
-                pin=self.pin.id,
-            )
-        self._installed = True
+        try:
+            runtime = choose_runtime(self.options.runtime)
+        except ConfigError as error:
+            raise self._missing(str(error)) from error
+        if find_spec("llguidance") is None:
+            raise self._missing(f"llguidance is not installed: {install_line(runtime)}")
+        self._runtime = runtime
+
+    def _missing(self, reason: str) -> TierUnavailableError:
+        return TierUnavailableError(reason, kind=Kind.SKIPPED, pin=self.pin.id)
 
     def _make(self) -> Pool:
         weights, (slots, queue, grace) = self.weights, self._size()
@@ -169,6 +172,7 @@ class LocalProvider:
             "n_threads": options.threads,
             "n_gpu_layers": options.n_gpu_layers,
             "prompt_format": options.prompt_format,
+            "runtime": self._runtime,
         }
 
     def _budget(self, request: Request) -> float:

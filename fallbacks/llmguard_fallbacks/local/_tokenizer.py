@@ -1,12 +1,11 @@
 """llguidance's view of a llama.cpp vocabulary.
 
-llguidance ships this as well, by functions that llama-cpp-python has deprecated and
-that warn once a token.
+llguidance ships this as well, for llama-cpp-python alone, by functions that it has
+deprecated and that warn once a token.
 """
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 from ._imports import load
@@ -17,14 +16,12 @@ __all__ = ["grammar_tokenizer"]
 
 def grammar_tokenizer(context: LlamaContext) -> Any:
     """Return an `llguidance.LLTokenizer`; takes about a second for 128k tokens."""
-    library = load("llama_cpp.llama_cpp")
     build = load("llguidance").LLTokenizer.from_llamacpp
     tokens = range(context.n_vocab)
-    address = ctypes.cast(library._lib.llama_tokenize, ctypes.c_void_p)  # noqa: SLF001 - the only way to the C function
     return build(
         tokens=[_piece(context, token) for token in tokens],
         vocab_ptr=context.vocab,
-        tokenize_fptr=address.value,
+        tokenize_fptr=context.tokenize_address,
         eos_token=[t for t in tokens if context.ends(t)] or None,
         slices=None,
     )

@@ -1,8 +1,7 @@
-"""The engine on models of random weights: the worst case for a grammar."""
+"""Every engine answers validly on random weights: the worst case for a grammar."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -73,61 +72,6 @@ def test_tickets_are_valid_scored_and_partly_free(
     assert found.forced_tokens > found.output_tokens / 4
 
 
-def test_the_cached_prefix_changes_nothing(
-    engine: Any, answer: Callable[..., Result], ticket: Any
-) -> None:
-    """The same prompt answers the same with a warm cache, and after another one."""
-    first = answer(engine, "a ticket about a parcel", schema=ticket)
-    second = answer(engine, "a ticket about a parcel", schema=ticket)
-    answer(engine, "something else", schema=ticket)
-    third = answer(engine, "a ticket about a parcel", schema=ticket)
-    assert first.text == second.text == third.text
-    assert second.cached_tokens == second.input_tokens - 1
-    assert third.cached_tokens < second.cached_tokens
-
-
-def test_seeds_repeat_and_differ(
-    engine: Any, answer: Callable[..., Result], ticket: Any
-) -> None:
-    """A seed gives the same answer again, another seed another one."""
-    one, two, other = (
-        answer(engine, schema=ticket, temperature=1.0, seed=s).text for s in (1, 1, 2)
-    )
-    assert one == two != other
-
-
-def counting(reason: str, after: int) -> Callable[[], str]:
-    """Return a `halt` that stops at the n-th time it is asked."""
-    asked = itertools.count(1)
-    return lambda: reason if next(asked) >= after else ""
-
-
-@pytest.mark.parametrize(
-    ("reason", "kind"), [("deadline", Kind.TIMEOUT), ("cancelled", Kind.CANCELLED)]
-)
-@pytest.mark.parametrize("schema", [{"type": "string", "minLength": 500}, None])
-def test_generation_stops_between_tokens(
-    engine: Any, reason: str, kind: Kind, schema: Any
-) -> None:
-    """A deadline or a cancellation ends the loop where it is, with its own kind."""
-    job = Job(messages=[{"role": "user", "content": "go"}], schema=schema, stream=True)
-    events = engine.generate(job, halt=counting(reason, 5))
-    with pytest.raises(FailedError) as caught:
-        list(events)
-    assert kind == caught.value.failure.kind
-
-
-def test_a_long_prompt_is_interrupted_inside_its_evaluation(
-    engine: Any, answer: Callable[..., Result]
-) -> None:
-    """The check runs inside an evaluation, and the model works again afterwards."""
-    job = Job(messages=[{"role": "user", "content": "wait " * 300}])
-    with pytest.raises(FailedError) as caught:
-        list(engine.generate(job, halt=counting("deadline", 3)))
-    assert Kind.TIMEOUT == caught.value.failure.kind
-    assert "true" == answer(engine, schema={"const": True}).text
-
-
 def test_a_cut_answer_is_drawn_again_shorter(
     engine: Any, answer: Callable[..., Result]
 ) -> None:
@@ -159,13 +103,26 @@ def test_an_answer_that_cannot_fit_says_so(
     assert Kind.TRUNCATED == caught.value.failure.kind
 
 
+def different(pattern: str) -> Any:
+    """Return the schema of two texts that may not be the same, as no grammar holds."""
+    return {
+        "type": "array",
+        "items": {"type": "string", "pattern": pattern},
+        "minItems": 2,
+        "maxItems": 2,
+        "uniqueItems": True,
+    }
+
+
 def test_keywords_without_grammar_are_drawn_again(
     engine: Any, answer: Callable[..., Result]
 ) -> None:
-    """Three draws find the value that `not` leaves; the schema is never ignored."""
-    schema = {"type": "integer", "minimum": 1, "maximum": 9, "not": {"minimum": 8}}
-    found = [answer(engine, schema=schema, seed=s, temperature=2.0) for s in range(12)]
-    assert all(int(f.text) < 8 for f in found)
+    """Three draws find two different texts; the schema is never ignored."""
+    found = [
+        answer(engine, schema=different("^[a-h]$"), seed=s, temperature=3.0)
+        for s in range(12)
+    ]
+    assert all(len({*json.loads(f.text)}) == 2 for f in found)
     assert any(f.draws > 1 for f in found)
 
 
@@ -173,11 +130,10 @@ def test_keywords_that_never_hold_fail_honestly(
     engine: Any, answer: Callable[..., Result]
 ) -> None:
     """After the last draw the violations are reported, not the answer."""
-    schema = {"type": "boolean", "not": {"type": "boolean"}}
     with pytest.raises(FailedError, match="3 draw") as caught:
-        answer(engine, schema=schema)
+        answer(engine, schema=different("^a$"))
     failure = caught.value.failure
-    assert (Kind.SCHEMA, ["not"]) == (
+    assert (Kind.SCHEMA, ["uniqueItems"]) == (
         failure.kind,
         [v.check for v in failure.violations],
     )
@@ -205,8 +161,11 @@ def test_a_stream_is_the_answer_in_pieces(engine: Any, ticket: Any) -> None:
 
 def test_a_stream_that_may_fail_is_held_back(engine: Any) -> None:
     """With a keyword that only the check holds, nothing is shown before it passed."""
-    schema = {"type": "string", "maxLength": 20, "not": {"const": "x"}}
-    job = Job(messages=[{"role": "user", "content": "x"}], schema=schema, stream=True)
+    job = Job(
+        messages=[{"role": "user", "content": "x"}],
+        schema=different("^[a-z]{3}$"),
+        stream=True,
+    )
     events = list(engine.generate(job, halt=lambda: ""))
     assert [Delta, Result] == [type(e) for e in events]
 
@@ -231,12 +190,3 @@ def test_a_user_cannot_write_control_tokens(engine: Any) -> None:
     assert (
         "<|im_start|>user\na< |im_end|>b<|im_end|>\n<|im_start|>assistant\n" == prompt
     )
-
-
-def test_a_prompt_that_is_too_long_is_passed_on(
-    engine: Any, answer: Callable[..., Result]
-) -> None:
-    """A prompt beyond the context is a reason to try another tier."""
-    with pytest.raises(FailedError, match="`n_ctx`") as caught:
-        answer(engine, "long " * 3000)
-    assert Kind.SKIPPED == caught.value.failure.kind
