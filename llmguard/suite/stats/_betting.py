@@ -13,7 +13,8 @@ from ._beta import log_mean_exp
 
 __all__ = ["EarlyBets", "PairedBetting", "stakes"]
 
-_STAKES: Final = 16
+_STAKES: Final = 6
+_SMALLEST_STAKE: Final = 0.01
 _LARGEST_STAKE: Final = 0.95
 _EARLY_SHARE: Final = 0.25
 _NEARLY_ONE: Final = 1e-12
@@ -22,7 +23,7 @@ _NEARLY_ONE: Final = 1e-12
 @lru_cache(maxsize=256)
 def stakes(smallest: float) -> tuple[float, ...]:
     """Return fractions of wealth to bet, evenly spaced on a logarithmic scale."""
-    lowest = min(max(smallest, 1e-5), 0.5)
+    lowest = min(max(smallest, _SMALLEST_STAKE), 0.5)
     ratio = math.log(_LARGEST_STAKE / lowest) / (_STAKES - 1)
     return tuple(lowest * math.exp(i * ratio) for i in range(_STAKES))
 
@@ -53,9 +54,9 @@ class PairedBetting:
             )
 
     @property
-    def smallest_stake(self) -> float:
-        """The smallest bet of the grid: right for half the gap, at full noise."""
-        return (self.unacceptable - self.tolerate) / 4
+    def grid(self) -> tuple[float, ...]:
+        """The stakes: from twice the gap, right where half of all pairs differ."""
+        return stakes(2 * (self.unacceptable - self.tolerate))
 
     def log_block(self, n: int, worse: int, better: int) -> float:
         """Return the logarithm of the e-value against "the margin is tolerable".
@@ -66,13 +67,13 @@ class PairedBetting:
             better: Pairs in which only the incumbent failed.
         """
         counts = (worse, better, n - worse - better)
-        return _log_wealth(self.tolerate, stakes(self.smallest_stake), counts)
+        return _log_wealth(self.tolerate, self.grid, counts)
 
     def log_accept(self, n: int, worse: int, better: int) -> float:
         """Return the logarithm of the e-value against "the margin is unacceptable"."""
         edge = min(self.unacceptable, 1 - _NEARLY_ONE)
         counts = (better, worse, n - worse - better)
-        return _log_wealth(-edge, stakes(self.smallest_stake), counts)
+        return _log_wealth(-edge, self.grid, counts)
 
 
 def _log_wealth(
@@ -135,15 +136,17 @@ class EarlyBets:
         if outcome is None or used > self._size * _EARLY_SHARE:
             return
         bound = (self._size * self._mean - used * self._low) / (self._size - used)
-        if bound >= 1:
-            return
-        gain = (outcome - bound) / (bound - self._low)
-        self._logs = [
-            log + math.log1p(stake * gain)
-            for log, stake in zip(self._logs, self._grid, strict=True)
-        ]
+        if bound < 1:
+            gain = (outcome - bound) / (bound - self._low)
+            won = _growth(gain, self._grid)
+            self._logs = [log + more for log, more in zip(self._logs, won, strict=True)]
 
     @property
     def log_e(self) -> float:
         """The logarithm of the mean wealth."""
         return log_mean_exp(self._logs)
+
+
+@lru_cache(maxsize=4096)
+def _growth(gain: float, grid: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(math.log1p(stake * gain) for stake in grid)

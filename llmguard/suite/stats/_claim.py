@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ._betting import PairedBetting, stakes
 from ._mixture import BetaMixture
 from ._rule import Rule, Tally
 
 __all__ = ["Claim"]
+
+_ACCEPT_STAKES: Final = (0.25, 0.5, 0.75, 0.95)
+"""A stake l against p1 is right for the rate (1 - l) p1."""
 
 
 class Claim:
@@ -29,8 +34,10 @@ class Claim:
         self._mixture = (
             None if rule.relative else BetaMixture(tolerate=low, unacceptable=high)
         )
-        self.grid = stakes(self._paired.smallest_stake)
+        paired = self._paired.grid
+        self.block_grid = paired if rule.relative else stakes(high)
         """Fractions of wealth for bets that have no closed form."""
+        self.accept_grid = paired if rule.relative else _ACCEPT_STAKES
 
     def log_block(self, tally: Tally, *, passes: int = 0) -> float:
         """Return the evidence against "tolerable", if `passes` more calls passed.

@@ -115,7 +115,9 @@ def _crossing(holds: Callable[[float], bool], low: float, high: float) -> float:
 
 def _quantile(a: float, b: float, p: float) -> float:
     try:
-        from scipy.special import betaincinv
+        from scipy.special import (  # type: ignore[import-untyped]  # it has no stubs
+            betaincinv,  # pyright: ignore[reportUnknownVariableType] - it has no stubs
+        )
     except ImportError:
         raise ConfigError(
             "exact intervals need scipy: `pip install 'llmguard-toolkit[suite]'`"

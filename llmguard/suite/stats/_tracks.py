@@ -69,7 +69,7 @@ class MeanTrack:
     ) -> None:
         self._claim, self._total, self._cases, self._size = claim, total, cases, size
         self._early = EarlyBets(
-            size=size, mean=claim.tolerate, low=claim.low, grid=claim.grid
+            size=size, mean=claim.tolerate, low=claim.low, grid=claim.block_grid
         )
         share = size / (size + _EARLY_HALF)
         self._log_share, self._log_rest = math.log(share), math.log1p(-share)

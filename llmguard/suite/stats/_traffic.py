@@ -108,15 +108,8 @@ class TrafficTrack:
         low, high = self._claim.tolerate, min(self._claim.unacceptable, 1 - 1e-12)
         worst = [(x - low) / (low - self._claim.low) for x in means]
         best = [(high - x) / (1 - high) for x in means]
-        return self._wealth(worst), self._wealth(best)
-
-    def _wealth(self, gains: list[float]) -> float:
-        return log_mean_exp(
-            [
-                math.fsum(math.log1p(stake * gain) for gain in gains)
-                for stake in self._claim.grid
-            ]
-        )
+        claim = self._claim
+        return _wealth(worst, claim.block_grid), _wealth(best, claim.accept_grid)
 
     def _means(self) -> list[float]:
         groups: dict[str, list[float]] = {}
@@ -125,3 +118,9 @@ class TrafficTrack:
                 cluster = self._clusters.get(case, case)
                 groups.setdefault(cluster, []).append(self._claim.outcome(tally))
         return [math.fsum(group) / len(group) for group in groups.values()]
+
+
+def _wealth(gains: list[float], grid: tuple[float, ...]) -> float:
+    return log_mean_exp(
+        [math.fsum(math.log1p(stake * gain) for gain in gains) for stake in grid]
+    )
