@@ -43,8 +43,8 @@ def test_sensitivity_and_specificity_are_shares_of_what_people_labelled() -> Non
 def test_the_exact_interval_inverts_the_binomial_test() -> None:
     """0 of 20 leaves 16.8 %, and each end has 2.5 % of the binomial beyond it."""
     one = calibration(tp=0, fn=20, tn=20, fp=0)
-    assert (0.0, pytest.approx(1 - 0.025 ** (1 / 20))) == one.sensitivity_interval()
-    assert (pytest.approx(0.025 ** (1 / 20)), 1.0) == one.specificity_interval()
+    assert pytest.approx((0.0, 1 - 0.025 ** (1 / 20))) == one.sensitivity_interval()
+    assert pytest.approx((0.025 ** (1 / 20), 1.0)) == one.specificity_interval()
 
 
 def test_correcting_inverts_observing() -> None:
