@@ -243,6 +243,6 @@ class Suite:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of its reports must know."""
-        from ._validate import notes
+        from ._notes import notes
 
         return notes(self)

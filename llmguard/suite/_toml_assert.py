@@ -119,6 +119,8 @@ def _value(key: str, value: Any, place: _Place) -> Any:
                 f"{did_you_mean(str(value), place.made)}"
             )
         return place.made[value]
+    if key == "detector" and isinstance(value, str) and ":" not in value:
+        return value
     if key in _IMPORTED:
         if not isinstance(value, str):
             raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import ConfigError
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from ._suite import Suite
     from ._types import Case
 
-__all__ = ["check_name", "check_settings", "check_suite", "notes"]
+__all__ = ["check_name", "check_settings", "check_suite"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_TEXT_KINDS: Final = ("sentiment", "tone", "format", "custom")
 _SCOPES: Final = ("suite", "traffic")
 
 
@@ -152,7 +153,8 @@ def _check_assertion(suite: Suite, each: Assertion, where: str) -> None:
     except ConfigError as error:
         raise ConfigError(f"{here}: {error}") from error
     _check_field(suite, each, here)
-    if not each.relative:
+    _check_text(suite, each, here)
+    if each.gating and not each.relative:
         _check_reach(suite, each, unacceptable, len(cases), here)
 
 
@@ -184,6 +186,17 @@ def _check_field(suite: Suite, each: Assertion, here: str) -> None:
         raise ConfigError(f"{here}: {error}") from error
 
 
+def _check_text(suite: Suite, each: Assertion, here: str) -> None:
+    """Refuse detectors of texts on answers that are none."""
+    contract = suite.guard.contract
+    reads_text = each.detector and not each.waits and each.kind in _TEXT_KINDS
+    if reads_text and not each.field and contract is not None and not contract.is_text:
+        raise ConfigError(
+            f"{here} reads a text, and the answer of `{suite.guard.name}` is none: "
+            "name the `field` that holds it"
+        )
+
+
 def _check_reach(
     suite: Suite, each: Assertion, unacceptable: float, cases: int, here: str
 ) -> None:
@@ -197,7 +210,7 @@ def _check_reach(
         calls, what = suite.cap, f"{suite.cap} rounds give a case {suite.cap}"
     else:
         calls = cases * suite.cap
-        what = f"{cases} cases and {suite.cap} rounds give {calls}"
+        what = f"{cases} case{'s' * (cases > 1)} and {suite.cap} rounds give {calls}"
     if calls < needed:
         least = 1 - suite.beta ** (1 / calls)
         raise ConfigError(
@@ -209,32 +222,4 @@ def _check_reach(
         raise ConfigError(
             f"{here} can never be accepted: `n_min` {suite.n_min} is above `cap` "
             f"{suite.cap}; raise `cap`"
-        )
-
-
-def notes(suite: Suite) -> tuple[str, ...]:
-    """Return what a reader of the suite's reports must know."""
-    return tuple(_notes(suite))
-
-
-def _notes(suite: Suite) -> Iterator[str]:
-    for each in suite.assertions:
-        if each.detector and each.calibration is None:
-            yield (
-                f"`{each.name}` rests on the detector `{each.detector}`, whose errors "
-                "on this model family are not known: its rates are the detector's own"
-            )
-    covered = {
-        case.id
-        for each in suite.assertions
-        if each.gating
-        for case in suite.cases_of(each)
-    }
-    idle = [case.id for case in suite.cases if case.id not in covered]
-    if idle:
-        yield f"no gating assertion is about {len(idle)} cases: {quoted(idle[:5])}"
-    if suite.scope == "traffic":
-        yield (
-            f"the claims are about traffic, and {len(suite.cases)} cases are the "
-            "sample: more cases with fewer calls each say more"
         )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmguard.detectors import Calibration, Detection, Detector
 from llmguard.errors import ConfigError
-from llmguard.outcome import Kind, Usage, Violation
+from llmguard.outcome import Kind, Violation
 from llmguard.suite import Assertion, Case, Finding, Sample, expect
 
 CASE = Case(id="c", inputs={"text": "hello"})
@@ -263,114 +263,6 @@ def test_correct_asks_what_rates_are_of() -> None:
         expect.correct(tolerance=-1)
     with pytest.raises(ConfigError, match="decides alone"):
         expect.correct(compare=lambda one, other: True, loose=True)
-
-
-def test_refusal() -> None:
-    """Marks of provider and contract count, and words where there is no valid JSON."""
-    each = expect.refusal(detector=NO)
-    assert failed(each, sample(kind=Kind.REFUSAL)) is True
-    assert failed(each, sample(kind=Kind.FILTERED)) is True
-    assert failed(each, sample({"a": 1}, refusal="I must decline")) is True
-    assert failed(each, sample("No way", text="No way")) is True
-    assert failed(each, sample("Yes", text="Yes")) is False
-    assert failed(each, sample(kind=Kind.BAD_JSON, text="No JSON today")) is True
-    assert failed(each, sample(kind=Kind.BAD_JSON, text="{")) is False
-    assert failed(each, sample({"reply": "No."}, text="No")) is False
-    inside = expect.refusal(detector=NO, field="reply")
-    assert failed(inside, sample({"reply": "No."})) is True
-    assert not each.applies(REFUSE)
-    assert each.applies(CASE)
-    assert each.applies(ANSWER)
-    assert not expect.refusal(detector=NO, boundary="answer").applies(CASE)
-
-
-def test_compliance() -> None:
-    """An answer to a case that must be declined has failed, valid or not."""
-    each = expect.compliance(detector=NO)
-    assert each.applies(REFUSE)
-    assert not each.applies(ANSWER)
-    assert failed(each, sample("Sure", text="Sure")) is True
-    assert failed(each, sample(kind=Kind.BAD_JSON, text="Sure")) is True
-    assert failed(each, sample("No", text="No")) is False
-    assert failed(each, sample(kind=Kind.REFUSAL)) is False
-    assert failed(each, sample(kind=Kind.EMPTY, text=" ")) is False
-
-
-def test_calibrations_are_turned_towards_failure() -> None:
-    """Finding refusals well is finding compliance badly, and the other way round."""
-    lopsided = Calibration(
-        detector="says-no/1", family="test", tp=90, fn=10, tn=400, fp=0
-    )
-    options: Any = {"detector": NO, "calibration": lopsided}
-    assert lopsided == expect.refusal(**options).calibration
-    assert lopsided.inverted() == expect.compliance(**options).calibration
-    low, high = expect.refusal(**options).decided_rates
-    assert low > 0.05
-    assert high < 0.15
-    with pytest.raises(ConfigError, match="is of detector `says-no/1`"):
-        expect.detected(NO.other_than("answer"), calibration=lopsided)
-    with pytest.raises(ConfigError, match="cannot tell them apart"):
-        _ = expect.compliance(**options).decided_rates
-
-
-def test_detected() -> None:
-    """Positive labels are failures; a missing text too."""
-    each = expect.detected(NO, field="reply")
-    assert "says-no:reply" == each.name
-    assert failed(each, sample({"reply": "No"})) is True
-    assert failed(each, sample({"reply": "Yes"})) is False
-    assert failed(each, sample({"reply": 3})) is True
-    assert GOOD == expect.detected(NO, calibration=GOOD).calibration
-
-
-def test_length() -> None:
-    """Characters, words or tokens of what was written."""
-    assert failed(expect.length(3), sample("abc", text="abc")) is False
-    assert failed(expect.length(2), sample("abc", text="abc")) is True
-    words = expect.length(2, unit="words", field="a")
-    assert failed(words, sample({"a": "one two", "b": "x y z"})) is False
-    assert failed(words, sample({"a": "one two three"})) is True
-    assert failed(words, sample({"a": 1})) is None
-    tokens = expect.length(5, unit="tokens")
-    assert failed(tokens, sample(1, usage=Usage(output_tokens=6))) is True
-    assert failed(tokens, sample(1)) is None
-    assert failed(tokens, sample(kind=Kind.TRUNCATED)) is True
-    assert failed(tokens, sample(kind=Kind.REFUSAL, text="x")) is None
-
-
-def test_limits_come_from_the_incumbent() -> None:
-    """1.25 times its 95th percentile, of calls that said something."""
-    each = expect.latency()
-    assert each.prepare is not None
-    with pytest.raises(ConfigError, match="takes its limit from the incumbent"):
-        each.judge(CASE, sample(1))
-    seconds = [sample(1, latency=float(n)) for n in range(1, 21)]
-    seconds.append(sample(kind=Kind.TIMEOUT, latency=99.0))
-    judge = each.prepare(seconds)
-    assert Finding(failed=False, detail="23.75 s, at most 23.75 allowed", score=23.75)
-    assert judge(CASE, sample(1, latency=23.75)) == Finding(
-        failed=False, detail="23.75 s, at most 23.75 allowed", score=23.75
-    )
-    beyond = judge(CASE, sample(1, latency=23.76))
-    assert beyond is not None
-    assert beyond.failed
-    with pytest.raises(ConfigError, match="none of its samples"):
-        expect.cost().prepare([sample(1)])  # type: ignore[misc] # it has one
-
-
-@pytest.mark.parametrize("limit", [0, -1, math.inf, math.nan])
-def test_limits_are_positive(limit: float) -> None:
-    """Anything else judges nothing."""
-    with pytest.raises(ConfigError, match="write a number above 0"):
-        expect.latency(limit)
-
-
-def test_length_refuses_what_cannot_be_measured() -> None:
-    """Units are words of a list, and tokens are of the whole."""
-    with pytest.raises(ConfigError, match="`unit` is 'lines'"):
-        expect.length(1, unit="lines")  # type: ignore[arg-type] # that is the test
-    with pytest.raises(ConfigError, match="tokens of the whole output"):
-        expect.length(1, unit="tokens", field="a")
 
 
 def test_worst_prompt_is_about_each_case() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from llmguard import config
+from llmguard.detectors import Calibration
 from llmguard.errors import ConfigError
 from llmguard.suite import Suite, all_suites, find_suite
 
@@ -68,9 +69,16 @@ name = "polite"
 function = "MODULE.py:polite"
 
 [[assert]]
+expect = "refusal"
+detector = "refusal-model"
+calibration = "refusal.json"
+
+[[assert]]
 expect = "correct"
 compare = "MODULE.py:same"
 """
+
+GOOD = Calibration(detector="refusal-model/1", family="x", tp=90, fn=0, tn=900, fp=0)
 
 
 class Project:
@@ -84,6 +92,7 @@ class Project:
         self.write("cases.jsonl", "\n".join(lines))
         self.write("more.csv", "id,text,expected\nx,hello,1\ny,bye,2\n")
         self.suite = self.write("desk.toml", TOML)
+        GOOD.save(root / "refusal.json")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file; `MODULE` stands for the module's name."""
@@ -131,10 +140,12 @@ def test_a_file_says_all_that_a_suite_has(project: Project) -> None:
         ("between:n", 0.05),
         ("worst-prompt:between:n", 0.3),
         ("polite", 0.05),
+        ("refusal", 0.15),
         ("correct", 0.05),
     ] == [(each.name, each.unacceptable) for each in suite.assertions]
+    assert GOOD == suite.assertions[4].calibration
     assert 20 == len(suite.cases_of(suite.assertions[1]))
-    assert 2 == len(suite.cases_of(suite.assertions[4]))
+    assert 2 == len(suite.cases_of(suite.assertions[5]))
 
 
 def test_the_same_file_has_the_same_digest(project: Project) -> None:
@@ -150,7 +161,7 @@ def test_defaults_can_be_added(project: Project) -> None:
     """Those of a name that is there already are not."""
     project.write("desk.toml", "defaults = true\n" + TOML)
     names = [each.name for each in find_suite(project.suite).assertions]
-    assert ["refusal", "worst-prompt:schema"] == names[5:]
+    assert ["worst-prompt:schema"] == names[6:]
     only = 'function = "MODULE.py:answer"\ncases = "cases.jsonl"\n'
     project.write("desk.toml", only)
     names = [each.name for each in find_suite(project.suite).assertions]
@@ -191,6 +202,9 @@ def test_inline_cases(project: Project) -> None:
         ("owner = ", "owner = 3 #", "`owner` is 3"),
         ("alpha = 0.02", "defaults = 3", "`defaults` is 3"),
         ("alpha", "alpha =", "cannot be read"),
+        ("refusal-model", "refusal", "the calibration is of detector"),
+        ("refusal-model", "refuse", "no detector 'refuse'"),
+        ("refusal.json", "absent.json", r"absent\.json' cannot be read"),
     ],
 )
 def test_mistakes_in_a_file_are_named(

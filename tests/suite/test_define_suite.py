@@ -224,3 +224,55 @@ def test_a_missing_case_is_named() -> None:
     assert "c3" == make().case("c3").id
     with pytest.raises(ConfigError, match="has no case 'c99'"):
         make().case("c99")
+
+
+def test_texts_are_read_where_there_are_some() -> None:
+    """A detector of texts needs a field of an answer that is an object."""
+    with pytest.raises(ConfigError, match="name the `field` that holds it"):
+        make(assertions=[expect.tone(low=0)]).validate()
+    make(assertions=[expect.tone("category", low=0)]).validate()
+
+
+def test_fields_are_checked_against_the_schema() -> None:
+    """A typing error would otherwise fail every call."""
+    with pytest.raises(ConfigError, match="did you mean `amount`"):
+        make(assertions=[expect.between("amout", low=0)]).validate()
+
+
+def test_refusals_that_nobody_judges_are_noted() -> None:
+    """Near the border, only the assertions on refusals speak of them."""
+    cases = [*CASES, {"id": "x", "text": "?", "boundary": "answer"}]
+    suite = make(cases=cases)
+    assert any("no gating `refusal` is about them" in note for note in suite.notes)
+    both = suite.replace(assertions=[expect.schema(), expect.refusal()])
+    assert not any("gating `refusal`" in note for note in both.notes)
+
+
+def test_defaults_fit_the_function_and_its_cases() -> None:
+    """What is about no case is left out; the worst prompt only reports."""
+    names = [(each.name, each.gating) for each in make(assertions=None).assertions]
+    assert [("schema", True), ("refusal", True), ("worst-prompt:schema", False)] == (
+        names
+    )
+    more = [
+        *CASES,
+        {"id": "x", "text": "?", "boundary": "refuse"},
+        {"id": "z", "text": "!", "boundary": "refuse"},
+        {"id": "y", "text": "?", "expected": {"amount": 2}},
+    ]
+    suite = make(assertions=None, cases=more)
+    suite.validate()
+    assert ["schema", "refusal", "compliance", "worst-prompt:schema", "correct"] == (
+        [each.name for each in suite.assertions]
+    )
+
+
+def test_a_detector_that_cannot_tell_is_refused() -> None:
+    """Calls would be spent on its errors."""
+    from llmguard.detectors import Calibration
+
+    blind = Calibration(
+        detector="refusal-lexicon/1", family="x", tp=60, fn=40, tn=70, fp=30
+    )
+    with pytest.raises(ConfigError, match="cannot tell them apart"):
+        make(assertions=[expect.refusal(calibration=blind)]).validate()

@@ -17,10 +17,11 @@ from ._correct import correct
 from ._custom import check, custom
 from ._defaults import defaults
 from ._detected import compliance, detected, refusal
+from ._format import format_ as format  # noqa: A004 - reads `expect.format(...)`
 from ._graded import graded
 from ._limits import cost, latency, length
 from ._make import RATES, Options, Rates
-from ._style import sentiment, tone
+from ._style import language, sentiment, tone
 from ._values import between, date_between, matches, one_of
 from ._worst import worst_prompt
 
@@ -39,7 +40,9 @@ __all__ = [
     "date_between",
     "defaults",
     "detected",
+    "format",
     "graded",
+    "language",
     "latency",
     "length",
     "matches",
@@ -62,6 +65,8 @@ BUILDERS: Final = (
     "matches",
     "correct",
     "graded",
+    "format",
+    "language",
     "sentiment",
     "tone",
     "detected",

@@ -37,7 +37,7 @@ CalibrationSource: TypeAlias = "Calibration | str | Path | None"
 
 def refusal(
     *,
-    detector: Detector | None = None,
+    detector: Detector | str = "refusal",
     field: str = "",
     calibration: CalibrationSource = None,
     **options: Unpack[Options],
@@ -50,7 +50,8 @@ def refusal(
     `boundary="answer"` takes only those near the border. Default rates 5 % and 15 %.
 
     Args:
-        detector: `llmguard.detectors.refusal()` unless given.
+        detector: `refusal`, a lexicon; `refusal-model`, a small classifier that finds
+            more ways to say no; or one of your own.
         field: A text of the answer that may hold a refusal in words.
         calibration: Measured errors of the detector.
         **options: As in `Options`.
@@ -58,7 +59,7 @@ def refusal(
     Raises:
         ConfigError: The calibration is of another detector or cannot be read.
     """
-    used = detector or _refusal_detector()
+    used = _detector(detector)
 
     def judge(_case: Case, sample: Sample) -> Finding | None:
         if sample.infrastructure:
@@ -81,7 +82,7 @@ def refusal(
 
 def compliance(
     *,
-    detector: Detector | None = None,
+    detector: Detector | str = "refusal",
     field: str = "",
     calibration: CalibrationSource = None,
     **options: Unpack[Options],
@@ -100,7 +101,7 @@ def compliance(
     Raises:
         ConfigError: The calibration is of another detector or cannot be read.
     """
-    used = detector or _refusal_detector()
+    used = _detector(detector)
     found = load_calibration(calibration, used.id)
 
     def judge(_case: Case, sample: Sample) -> Finding | None:
@@ -125,26 +126,16 @@ def compliance(
     )
 
 
-def _refusal_detector() -> Detector:
-    from ... import detectors
+def _detector(given: Detector | str) -> Detector:
+    from ...detectors import Detector, find_detector
 
-    make_detector = getattr(detectors, "refusal", None)
-    return _lexicon() if make_detector is None else make_detector()
-
-
-def _lexicon() -> Detector:
-    from ...contract import is_refusal
-    from ...detectors import Detection, Detector
-
-    def detect(text: str) -> Detection:
-        found = is_refusal(text)
-        return Detection(label="refusal" if found else "answer", score=float(found))
-
-    return Detector(
-        id="refusal-words/1",
-        detect=detect,
-        labels=("refusal", "answer"),
-        positive=frozenset({"refusal"}),
+    if isinstance(given, str):
+        return find_detector(given)
+    if isinstance(cast("object", given), Detector):
+        return given
+    raise ConfigError(
+        f"`detector` is {given!r}; give the name of one, such as 'refusal-model', or a "
+        "`llmguard.detectors.Detector`"
     )
 
 
@@ -168,7 +159,7 @@ def _texts(sample: Sample, parts: tuple[str, ...]) -> list[str]:
 
 
 def detected(
-    detector: Detector,
+    detector: Detector | str,
     /,
     *,
     field: str = "",
@@ -181,8 +172,8 @@ def detected(
     A missing text has failed. Default rates are those of the kind.
 
     Args:
-        detector: Its `positive` labels are failures; see `Detector.outside` and
-            `Detector.other_than`.
+        detector: A detector or its name. Its `positive` labels are failures; see
+            `Detector.outside` and `Detector.other_than`.
         field: Where the text is; empty for an answer that is a text.
         calibration: Measured errors of this very detector.
         kind: What the assertion is about, for reports and default rates.
@@ -191,6 +182,7 @@ def detected(
     Raises:
         ConfigError: The calibration is of another detector or cannot be read.
     """
+    used = _detector(detector)
     parts = split_field(field)
 
     def test(sample: Sample) -> Finding:
@@ -198,26 +190,26 @@ def detected(
         if not texts:
             return Finding(failed=True, detail=f"no text at `{field or 'the answer'}`")
         for text in texts:
-            seen = detector(text)
-            if seen.label in detector.positive:
+            seen = used(text)
+            if seen.label in used.positive:
                 why = f"{seen.label} ({seen.why})" if seen.why else seen.label
                 detail = f"{why}: {one_line(text)}"
                 return Finding(failed=True, detail=detail, score=seen.score)
-        return Finding(failed=False, score=detector(texts[0]).score)
+        return Finding(failed=False, score=used(texts[0]).score)
 
     def judge(case: Case, sample: Sample) -> Finding | None:
         return judge_value(case, sample, lambda _value: test(sample))
 
-    name = detector.id.partition("/")[0]
+    name = used.id.partition("/")[0]
     return make(
         kind,
         judge,
         options,
         name=f"{name}:{field}" if field else name,
         field=field,
-        detector=detector.id,
-        calibration=load_calibration(calibration, detector.id),
-        version=["detected/1", detector.id, sorted(detector.positive), field],
+        detector=used.id,
+        calibration=load_calibration(calibration, used.id),
+        version=["detected/1", used.id, sorted(used.positive), field],
     )
 
 
