@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from .._quick import quick
 from ..reply import Reply
 from ._duck import class_names, get, get_list, get_text
 from ._reply_anthropic import read_anthropic
@@ -25,6 +26,7 @@ from .classify import Failure, failure_from_body
 
 __all__ = ["broken", "read_answer", "read_reply", "reply_failure"]
 
+_reply: Final = quick(Reply)
 _CHAT = frozenset({"ChatCompletion", "ModelResponse", "ChatCompletionResponse"})
 _WRAPPERS = frozenset({"APIResponse", "AsyncAPIResponse", "LegacyAPIResponse"})
 _READERS: Mapping[str, Callable[[object, str], Reply]] = {
@@ -49,7 +51,7 @@ def read_reply(raw: object, *, confidence: str = "min") -> Reply:
     if isinstance(raw, Reply):
         return raw
     if isinstance(raw, str):
-        return Reply(text=raw, raw=raw)
+        return _reply(text=raw, raw=raw)
     if isinstance(raw, bytes | bytearray):
         return Reply(text=bytes(raw).decode("utf-8", "replace"), raw=raw)
     try:

@@ -197,22 +197,21 @@ class Machine:
         """Count a first attempt's verdict, once per input; True when it quarantined."""
         if not self._watching() or not self.seen.add(fingerprint, now):
             return False
-        return self._judge(now, tripped=self.detector.update(failed=failed))
+        tripped = self.detector.update(failed=failed)
+        return tripped and self._judge(now)
 
     def observe_batch(self, *, calls: int, fails: int, now: float) -> bool:
         """Count verdicts pooled elsewhere; True when they quarantined."""
         if not self._watching():
             return False
         tripped = self.detector.update_batch(calls=calls, fails=fails)
-        return self._judge(now, tripped=tripped)
+        return tripped and self._judge(now)
 
     def _watching(self) -> bool:
         return self.policy.behaviour and self.state in AUTOMATIC
 
-    def _judge(self, now: float, *, tripped: bool) -> bool:
+    def _judge(self, now: float) -> bool:
         detector = self.detector
-        if not tripped:
-            return False
         reason = (
             f"behaviour: {detector.fails} of {detector.calls} distinct inputs broke "
             f"the contract; normal is at most {detector.p0:.1%}"

@@ -82,10 +82,6 @@ def _sent(
     job = couriers.submit(work, scope=run.scope, owner=run.step)
     if job is None:
         return Result(error=shed_error(run.step.name))
-    return _await_job(job, timeout, run, couriers)
-
-
-def _await_job(job: Job, timeout: float, run: Run, couriers: Couriers) -> Result:
     try:
         finished = job.wait(timeout)
     except BaseException:
@@ -94,7 +90,7 @@ def _await_job(job: Job, timeout: float, run: Run, couriers: Couriers) -> Result
     if not finished and couriers.abandon(job):
         run.left = True
         return Result(timed_out=True)
-    return job_result(job)
+    return Result(job.value) if job.error is None else job_result(job)
 
 
 def job_result(job: Job) -> Result:

@@ -185,9 +185,10 @@ class Walk:
         judged = Judged(kind=Kind.SKIPPED, detail=reason)
         self._note(step, judged, 1, self.call.clock.monotonic())
 
-    def record(self, run: Run, judged: Judged, number: int) -> None:
+    def record(self, run: Run, judged: Judged, number: int, /) -> None:
         """Tell the breaker and the call how an attempt ended."""
         elapsed = self.call.clock.monotonic() - run.started - run.paused
+        run.model = None  # it asks the run for the time: leave the collector no cycle
         kind = judged.kind
         if run.breaker is not None and run.permit is not None:
             if kind is Kind.TIMEOUT and run.timeout < run.step.latency:

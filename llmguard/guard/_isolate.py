@@ -23,65 +23,73 @@ __all__ = ["COURIERS", "Couriers", "Job"]
 
 _IDLE_SECONDS: Final = 5.0
 _MAX_ZOMBIES: Final = 64
+_LONGEST: Final = threading.TIMEOUT_MAX
+_Lock: Final = threading.Lock
 
 
 class Job:
-    """One call on a courier; `wait` for it, or abandon it."""
+    """One call on a courier; `wait` for it, or abandon it.
+
+    Attributes:
+        value: What the work returned.
+        error: What it raised.
+    """
 
     __slots__ = (
-        "_abandoned",
+        "_context",
+        "_decided",
         "_done",
-        "_guard",
-        "_over",
+        "_finished",
+        "_work",
         "error",
-        "finished",
         "owner",
         "value",
-        "work",
     )
 
     def __init__(
         self,
         work: Callable[[], object],
+        context: Context,
         finished: Callable[[], None] | None = None,
         owner: Hashable = None,
     ) -> None:
-        self.work = work
-        self.finished = finished
+        self._work = work
+        self._context = context
+        self._finished = finished
         self.owner = owner
         self.value: object = None
         self.error: BaseException | None = None
-        self._abandoned = False
-        self._over = False
-        self._guard = threading.Lock()
-        self._done = threading.Lock()
+        self._decided = _Lock()  # whoever takes it first says how the job ended
+        self._done = _Lock()
         self._done.acquire()
 
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds; False when it has not finished."""
-        return self._done.acquire(timeout=max(0.0, min(timeout, threading.TIMEOUT_MAX)))
+        return self._done.acquire(
+            timeout=timeout if 0.0 <= timeout <= _LONGEST else _bounded(timeout)
+        )
 
     def run(self) -> bool:
-        """Run it and wake the waiter; True when it was abandoned meanwhile."""
+        """Run it; True when it was abandoned meanwhile."""
         try:
-            self.value = self.work()
+            self.value = self._context.run(self._work)
         except BaseException as error:  # noqa: BLE001 - handed to the waiting caller
             self.error = error
-        with self._guard:
-            self._over = True
-            self._done.release()
-            abandoned = self._abandoned
-        if self.finished is not None and not abandoned:
-            self.finished()
-        return abandoned
+        return not self._decided.acquire(blocking=False)
+
+    def wake(self, *, abandoned: bool) -> None:
+        """Wake the waiter, and tell whoever asked unless it was abandoned."""
+        self._done.release()
+        if self._finished is not None and not abandoned:
+            self._finished()
 
     def abandon(self) -> bool:
         """Stop waiting for it; False when it has finished after all."""
-        with self._guard:
-            if self._over:
-                return False
-            self._abandoned = True
-            return True
+        return self._decided.acquire(blocking=False)
+
+
+def _bounded(timeout: float) -> float:
+    return max(0.0, min(timeout, _LONGEST))
 
 
 class _Courier(threading.Thread):
@@ -96,10 +104,10 @@ class _Courier(threading.Thread):
     def run(self) -> None:
         while (job := self._next()) is not None:
             abandoned = job.run()
-            owner = job.owner
+            # Idle before the waiter wakes: nothing is left to do then but to wait.
+            self._pool.returned(self, zombie=abandoned, owner=job.owner)
+            job.wake(abandoned=abandoned)
             del job
-            self._pool.returned(self, zombie=abandoned, owner=owner)
-            del owner
 
     def _next(self) -> Job | None:
         try:
@@ -160,8 +168,7 @@ class Couriers:
             The job; None when too many jobs hang and some of them are the owner's,
             or when the process may start no more threads.
         """
-        context = copy_context() if scope is None else scope
-        job = Job(lambda: context.run(work), finished, owner)
+        job = Job(work, copy_context() if scope is None else scope, finished, owner)
         with self._lock:
             if self._zombies >= self._max_zombies and (
                 owner is None or owner in self._hung
