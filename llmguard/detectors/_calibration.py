@@ -7,21 +7,19 @@ Epidemiology 107, 1978); widening carries a contract's rates over to `q`.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Final, Self
 
 from ..errors import ConfigError
-from ._intervals import LEVEL, clopper_pearson
+from ._calibration_file import read_fields, write_fields
+from ._intervals import LEVEL, clopper_pearson, percent, true_rate
 
 __all__ = ["ENOUGH", "Calibration"]
 
 ENOUGH: Final = 100
 """Labelled texts below which a calibration says of itself that it is thin."""
-_FORMAT: Final = 1
 _ROUNDING: Final = 1e-6
 
 
@@ -133,9 +131,9 @@ class Calibration:
         found_low, found_high = self.sensitivity_interval(each)
         spec_low, spec_high = self.specificity_interval(each)
         return (
-            _true(rate, found, false, blind=rate),
-            _true(seen_low, found_high, 1 - spec_low, blind=0.0),
-            _true(seen_high, found_low, 1 - spec_high, blind=1.0),
+            true_rate(rate, found, false, blind=rate),
+            true_rate(seen_low, found_high, 1 - spec_low, blind=0.0),
+            true_rate(seen_high, found_low, 1 - spec_high, blind=1.0),
         )
 
     def widen(
@@ -224,9 +222,9 @@ class Calibration:
     @property
     def sentence(self) -> str:
         """One sentence with the measured errors, for reports."""
-        found = _share(self.sensitivity, self.sensitivity_interval())
+        found = percent(self.sensitivity, self.sensitivity_interval())
         low, high = self.specificity_interval()
-        false = _share(1 - self.specificity, (1 - high, 1 - low))
+        false = percent(1 - self.specificity, (1 - high, 1 - low))
         thin = self.positives + self.negatives < ENOUGH
         return (
             f"On {self.family}, {self.detector} finds {found} of {self.positives} "
@@ -250,7 +248,7 @@ class Calibration:
 
     def to_json(self) -> str:
         """Return it as one JSON document."""
-        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=2) + "\n"
+        return write_fields(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -259,27 +257,7 @@ class Calibration:
         Raises:
             ConfigError: Not such a document.
         """
-        try:
-            document: Any = json.loads(text)
-        except ValueError as error:
-            raise ConfigError(f"a calibration is JSON; {error}") from error
-        known = {each.name: each.type for each in fields(cls)}
-        if not isinstance(document, Mapping) or document.get("format") != _FORMAT:
-            raise ConfigError(
-                "not a calibration of this version of llmguard; write it again with "
-                "`llmguard suite calibrate`"
-            )
-        rest = dict(cast("Mapping[str, Any]", document))
-        del rest["format"]
-        wrong = {
-            key for key, value in rest.items() if type(value).__name__ != known.get(key)
-        }
-        if wrong or not {"detector", "family", "tp", "fn", "tn", "fp"} <= rest.keys():
-            raise ConfigError(
-                f"a calibration holds {', '.join(known)}; check "
-                f"{', '.join(sorted(wrong)) or 'what is missing'}"
-            )
-        return cls(**rest)
+        return cls(**read_fields(text, {each.name: each.type for each in fields(cls)}))
 
     def save(self, path: Path) -> None:
         """Write it to a file that suites can name."""
@@ -301,15 +279,3 @@ class Calibration:
             ) from error
         except ConfigError as error:
             raise ConfigError(f"{str(path)!r}: {error}") from error
-
-
-def _true(seen: float, found: float, false: float, *, blind: float) -> float:
-    """Invert `seen = p found + (1 - p) false`; `blind` where that has no answer."""
-    if found <= false:
-        return blind
-    return min(1.0, max(0.0, (seen - false) / (found - false)))
-
-
-def _share(value: float, interval: tuple[float, float]) -> str:
-    low, high = interval
-    return f"{value:.1%} [{low:.1%}, {high:.1%}]"

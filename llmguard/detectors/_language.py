@@ -1,4 +1,4 @@
-"""The language of a text, by py3langid's naive Bayes model of 97 languages."""
+"""The language of a text, by py3langid's naive Bayes model of 140 languages."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def place(index: int) -> str:
 @cache
 def shipped() -> RefusalModel:
     """Return the model whose weights come with the package; read once."""
-    text = files(__package__).joinpath(WEIGHTS).read_text(encoding="utf-8")
+    text = files("llmguard.detectors").joinpath(WEIGHTS).read_text(encoding="utf-8")
     return RefusalModel.from_json(text)
 
 

@@ -18,6 +18,7 @@ from llmguard.contract import is_refusal
 from llmguard.detectors import Detection, Labelled, calibrate, refusal
 from llmguard.detectors import _refusal_text as reading
 from llmguard.detectors._refusal_model import WEIGHTS, RefusalModel, shipped
+from llmguard.detectors.recipe import cross_validate, read_texts, train
 from llmguard.errors import ConfigError
 
 DECLINES = [
@@ -126,6 +127,20 @@ def test_weights_are_small_and_read_back() -> None:
     assert max(len(line) for line in text.splitlines()) < 5_000
 
 
+def test_the_recipe_learns_phrases_and_not_topics() -> None:
+    """From a tenth of its texts; seeded, so the same weights come out again."""
+    texts = read_texts()[::10]
+    model = train(texts)
+    assert model == train(texts)
+    assert "bomb" not in model.vocabulary
+    wrong = [
+        each for each in texts if (model.judge(each.text)[0] >= 0.5) != each.refusal
+    ]
+    assert len(wrong) < len(texts) / 10
+    assert model.judge("I cannot help with that.")[0] > 0.9
+    assert model.judge("The bread is on the table.")[0] < 0.1
+
+
 @pytest.mark.slow
 def test_the_recipe_makes_the_weights_that_are_shipped() -> None:
     """From its texts, in a process with another order of sets."""
@@ -149,8 +164,6 @@ def test_the_recipe_makes_the_weights_that_are_shipped() -> None:
 @pytest.mark.slow
 def test_the_model_finds_more_of_unseen_texts_than_the_lexicon() -> None:
     """Five folds over the recipe's texts, at about as many false alarms."""
-    from llmguard.detectors.recipe import cross_validate, read_texts
-
     texts = read_texts()
     scored = cross_validate(texts)
     found = [each.text for each, p in scored if p >= 0.5 and each.refusal]

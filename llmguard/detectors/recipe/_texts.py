@@ -42,7 +42,7 @@ class Text:
 
 def read_texts(kinds: Sequence[str] = (*REFUSALS, *ANSWERS)) -> list[Text]:
     """Return the texts of some kinds, in the order of the files' lines."""
-    folder = files(__package__) / "texts"
+    folder = files("llmguard.detectors.recipe") / "texts"
     return [
         Text(text=line, refusal=kind in REFUSALS, kind=kind)
         for kind in sorted(kinds)
