@@ -36,7 +36,8 @@ def test_the_table_names_ids_and_labels() -> None:
     text = PAGE.read_text()
     made: list[Detector] = [refusal(), refusal("model"), sentiment(), tone()]
     made += [language(), format_features()]
-    listed = set(map(without_version, re.findall(r"^\|.*?\| `([^`]+)`", text, re.MULTILINE)))
+    ids: list[str] = re.findall(r"^\|.*?\| `([^`]+)`", text, re.MULTILINE)
+    listed = set(map(without_version, ids))
     assert listed == {without_version(detector.id) for detector in made}
     assert f"| {', '.join(format_features().labels)} |" in text
     assert f"| {', '.join(sentiment().labels)} |" in text
