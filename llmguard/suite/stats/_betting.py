@@ -102,14 +102,15 @@ def _pair_logs(
 
 
 class EarlyBets:
-    """Bets on the first calls of each round, valid after every single call.
+    """Bets on the first calls of the first round, valid after every single call.
 
     A round draws its prompts without replacement, so the mean of those still to come
     is not the mean of all: after k calls it may be as large as (m mean - k low) /
     (m - k), namely when the prompts already drawn were the best. Betting against that
     bound is fair for the pessimist, whoever stops and whenever; it costs next to
-    nothing while k is small against m. Bets are placed in the first quarter of each
-    round only.
+    nothing while k is small against m. Bets are placed in the first quarter of the
+    first round only: they alone rest on the order being random, and every further
+    round would let an order that is not do more harm.
 
     Args:
         size: m, prompts in a round.
@@ -118,7 +119,7 @@ class EarlyBets:
         grid: Fractions of the wealth to bet.
     """
 
-    __slots__ = ("_grid", "_logs", "_low", "_mean", "_size", "used")
+    __slots__ = ("_grid", "_logs", "_low", "_mean", "_size", "_used")
 
     def __init__(
         self, *, size: int, mean: float, low: float, grid: Sequence[float]
@@ -126,13 +127,12 @@ class EarlyBets:
         self._size, self._mean, self._low = size, mean, low
         self._grid = tuple(grid)
         self._logs = [0.0] * len(self._grid)
-        self.used = 0
-        """Prompts of this round that are drawn already; set to 0 at its end."""
+        self._used = 0
 
     def see(self, outcome: float | None) -> None:
-        """Take the next call of the round; None when it could not be judged."""
-        used = self.used
-        self.used += 1
+        """Take the next call; None when it could not be judged."""
+        used = self._used
+        self._used += 1
         if outcome is None or used > self._size * _EARLY_SHARE:
             return
         bound = (self._size * self._mean - used * self._low) / (self._size - used)
@@ -140,6 +140,10 @@ class EarlyBets:
             gain = (outcome - bound) / (bound - self._low)
             won = _growth(gain, self._grid)
             self._logs = [log + more for log, more in zip(self._logs, won, strict=True)]
+
+    def stop(self) -> None:
+        """End the round, and with it the bets."""
+        self._used = self._size
 
     @property
     def log_e(self) -> float:

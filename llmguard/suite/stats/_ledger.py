@@ -67,8 +67,9 @@ class Ledger:
         for tally in (self._total, self._cases.setdefault(case, Tally())):
             tally.add(failed=failed, incumbent_failed=bad)
         self._track.feed(case, float(failed) - float(bad))
-        # A call that passed never adds evidence against the candidate.
-        if failed and self._track.log_block() >= self._block_at:
+        # A pass adds no evidence against a rate; a tie is worse than was assumed of it.
+        tells = failed or self.rule.relative
+        if tells and self._track.log_block() >= self._block_at:
             self._decide(Status.BLOCKED, round_)
         elif isinstance(self._track, TrafficTrack):
             self._look_early(self._track, round_)

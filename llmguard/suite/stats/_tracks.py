@@ -14,7 +14,7 @@ from ._rule import Tally
 __all__ = ["MeanTrack", "PromptTrack", "Track"]
 
 _EARLY_HALF: Final = 200
-"""Prompts at which half of the evidence is staked on the start of a round."""
+"""Prompts at which half of the evidence is staked on the start of the run."""
 
 
 class Track(Protocol):
@@ -54,7 +54,7 @@ class MeanTrack:
     - the closed form at round ends, where unequal prompts do no harm. Within a round
       it stands for what the round's end will show at least, all calls to come passing:
       a bound that no order of prompts can fool;
-    - the bets on the start of each round, which decide within a few calls where a
+    - the bets on the start of the first round, which decide within a few calls where a
       round is long. Their weight is m / (m + 200): 1/6 for 40 prompts.
 
     Args:
@@ -80,8 +80,6 @@ class MeanTrack:
 
     def feed(self, case: str, outcome: float | None) -> None:
         """Take one call."""
-        if not self._called:
-            self._early.used = len(self._settled - {case})
         self._called.add(case)
         self._early.see(outcome)
 
@@ -89,7 +87,7 @@ class MeanTrack:
         """Close the round; cases that were left out pass, in the evidence to block."""
         self._assumed += len(self._settled - self._called)
         self._called.clear()
-        self._early.used = 0
+        self._early.stop()
         self.log_accept = self._claim.log_accept(self._total)
 
     def log_block(self) -> float:

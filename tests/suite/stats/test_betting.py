@@ -69,7 +69,7 @@ def test_pairs_speak_one_way() -> None:
 
 
 def test_a_margin_of_one_is_refuted_by_any_other_pair() -> None:
-    """ "The candidate fails alone in every pair" has no room for a tie."""
+    """A tie refutes that the candidate fails alone in every pair."""
     betting = PairedBetting(tolerate=0.0, unacceptable=1.0)
     assert betting.log_accept(2, 1, 0) > math.log(20)
     assert betting.log_accept(2, 2, 0) < 0
