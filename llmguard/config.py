@@ -249,9 +249,11 @@ def _share(key: str, value: object, source: str, _base: Path) -> float:
 
 
 def _places(key: str, value: object, source: str, _base: Path) -> tuple[str, ...]:
-    items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
-    if items is None or not all(isinstance(each, str) and each for each in items):
-        raise _wrong(key, value, source, 'a list, such as ["suites/*.toml"]')
+    listed = isinstance(value, list | tuple)
+    items = cast("Sequence[object]", value) if listed else (None,)
+    if not all(isinstance(each, str) and each for each in items):
+        shown: object = value
+        raise _wrong(key, shown, source, 'a list, such as ["suites/*.toml"]')
     return tuple(cast("Sequence[str]", items))
 
 

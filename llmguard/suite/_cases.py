@@ -14,10 +14,8 @@ from ._types import Boundary, Case
 
 __all__ = ["CaseSource", "case_from", "load_cases", "read_cases"]
 
-CaseSource: TypeAlias = (
-    "str | Path | Iterable[Case | Mapping[str, Any]]"
-    " | Callable[[], Iterable[Case | Mapping[str, Any]]]"
-)
+Documents: TypeAlias = Iterable[Case | Mapping[str, Any]]
+CaseSource: TypeAlias = str | Path | Documents | Callable[[], Documents]
 """A JSONL or CSV file, cases or documents of the same keys, or what makes them."""
 
 RESERVED: Final = (

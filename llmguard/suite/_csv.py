@@ -31,7 +31,7 @@ def documents(text: str, path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(reader, list[str]())]
         _check_header(header, path)
         for cells in reader:
             where = f"{path}:{reader.line_num}"

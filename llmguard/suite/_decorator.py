@@ -62,8 +62,6 @@ def suite(
     Raises:
         ConfigError: Something that is no function, or a second suite of that name.
     """
-    if callable(cases) and hasattr(cases, "__llmguard__"):
-        raise ConfigError("`@suite` needs its cases: write `@suite(cases='x.jsonl')`")
 
     def decorate(function: F) -> F:
         raw = raw_function(function)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -82,13 +83,13 @@ def _from_file(path: Path, where: str) -> ModuleType:
             f"{where}: another module is called `{path.stem}` already: rename "
             f"{str(path)!r}, or name it by its module, `package.{path.stem}:...`"
         )
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{where}: {str(path)!r} is no Python file")
-    module = importlib.util.module_from_spec(spec)
+    loader = SourceFileLoader(path.stem, str(path))
+    spec = ModuleSpec(path.stem, loader, origin=str(path))
+    spec.has_location = True
+    module = module_from_spec(spec)
     sys.modules[path.stem] = module  # where postponed annotations are looked up
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[path.stem]
         raise

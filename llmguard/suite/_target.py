@@ -6,7 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConfigError
-from ..guard import Guard, _guard, guard_of
+from ..guard import Guard, guard_of
+from ..guard._guard import (  # the public list has one guard per function
+    _REGISTERING,  # pyright: ignore[reportPrivateUsage] - inner wrappers count here
+    _WRAPPERS,  # pyright: ignore[reportPrivateUsage] - likewise
+)
 
 __all__ = ["guard_behind", "name_of", "raw_function"]
 
@@ -52,8 +56,8 @@ def guard_behind(function: Callable[..., Any]) -> Guard:
 
 def _guards() -> list[Guard]:
     """Return the guards of every wrapper that is still alive, inner ones included."""
-    with _guard._REGISTERING:  # noqa: SLF001 - the registry tells only one per function
-        wrappers = list(_guard._WRAPPERS)  # noqa: SLF001 - likewise
+    with _REGISTERING:
+        wrappers = list(_WRAPPERS)
     return [guard_of(wrapper) for wrapper in wrappers]
 
 

@@ -101,7 +101,8 @@ def _settings(document: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _cases(given: object, base: Path, where: str) -> Callable[[], list[Case]]:
     """Return what reads the cases, each file once, when they are needed."""
-    items = given if isinstance(given, list) else [given]
+    listed = isinstance(given, list)
+    items = cast("list[object]", given) if listed else [given]
     if not items or not all(isinstance(each, str | dict) for each in items):
         raise ConfigError(
             f"{where}: `cases` is {given!r}; write a file, such as 'cases.jsonl', a "

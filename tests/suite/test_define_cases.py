@@ -123,6 +123,7 @@ CSV = """\
 id,ticket,amount:json,tags,slice,boundary,weight,expected.kind,expected.n,meta.by
 a,"one, two
 lines",12.5,big new,s,answer,3,x,4,me
+
 ,plain,,,,,,,,
 """
 
@@ -206,3 +207,9 @@ def test_jsonl_gives_back_what_was_written(
     path.write_bytes("\n".join(lines).encode())
     found = read_cases(path)
     assert rows == [(case.inputs["t"], case.expected) for case in found]
+
+
+def test_inputs_without_a_json_form_need_an_id() -> None:
+    """An id cannot be made of what has no digest."""
+    with pytest.raises(ConfigError, match="case 1 needs an `id`"):
+        load_cases([{"text": object()}], base=Path())

@@ -97,6 +97,9 @@ def test_calibrations_are_turned_towards_failure() -> None:
     assert high < 0.15
     with pytest.raises(ConfigError, match="is of detector `says-no/1`"):
         expect.detected(NO.other_than("answer"), calibration=lopsided)
+    odd: Any = 0.9
+    with pytest.raises(ConfigError, match=r"`calibration` is 0\.9; give the file"):
+        expect.refusal(calibration=odd)
     with pytest.raises(ConfigError, match="cannot tell them apart"):
         _ = expect.compliance(**options).decided_rates
 

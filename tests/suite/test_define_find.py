@@ -317,3 +317,51 @@ def test_what_cannot_have_a_suite() -> None:
     odd: Any = suite(cases=[])
     with pytest.raises(ConfigError, match="decorate a plain function"):
         odd(Suite)
+
+
+def test_files_are_imported_under_their_own_name(project: Project) -> None:
+    """Once; two files of one name are refused, and so is one that fails."""
+    first = find_suite(project.suite)
+    assert first.function is find_suite(project.suite).function
+    (project.root / "sub").mkdir()
+    other = project.write("sub/desk.toml", TOML)
+    project.write(f"sub/{project.module}.py", MODULE)
+    with pytest.raises(ConfigError, match="another module is called"):
+        find_suite(other)
+    broken = f"{project.module}_broken"
+    project.write(f"{broken}.py", "1 / 0")
+    project.write("desk.toml", TOML.replace("MODULE.py:answer", f"{broken}.py:f"))
+    with pytest.raises(ConfigError, match=r"cannot be imported \(ZeroDivisionError"):
+        find_suite(project.suite)
+    assert broken not in sys.modules
+
+
+def test_a_module_that_refuses_itself_says_why(project: Project) -> None:
+    """Errors of llmguard teach as they are."""
+    project.write(
+        f"{project.module}_bad.py",
+        "from llmguard import pinned\n@pinned('none')\ndef f(text): ...\n",
+    )
+    with pytest.raises(ConfigError, match="has no parameter `model`"):
+        find_suite(f"{project.module}_bad:f")
+
+
+def test_one_function_with_two_suites(project: Project) -> None:
+    """Its target names both, so neither is taken."""
+    text = MODULE.replace(
+        '@suite(cases="', '@suite(cases=[], name="b")\n@suite(cases="'
+    )
+    project.write(f"{project.module}.py", text)
+    with pytest.raises(ConfigError, match="has 2 suites: `answer`, `b`"):
+        find_suite(f"{project.module}:answer")
+
+
+def test_odd_tables(project: Project) -> None:
+    """`assert` is a list of tables, and every place is a file or a module."""
+    head = 'function = "MODULE.py:answer"\ncases = "cases.jsonl"\n'
+    project.write("desk.toml", head + "assert = 3\n")
+    with pytest.raises(ConfigError, match=r"head each assertion with `\[\[assert\]\]`"):
+        find_suite(project.suite)
+    project.write("desk.toml", head + "assertions = 3\n")
+    with pytest.raises(ConfigError, match=r"tables headed `\[\[assert\]\]`"):
+        find_suite(project.suite)

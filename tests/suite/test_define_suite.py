@@ -276,3 +276,59 @@ def test_a_detector_that_cannot_tell_is_refused() -> None:
     )
     with pytest.raises(ConfigError, match="cannot tell them apart"):
         make(assertions=[expect.refusal(calibration=blind)]).validate()
+
+
+def test_rates_leave_something_between() -> None:
+    """Without a gap there is nothing to decide; zero blocks at the first failure."""
+    with pytest.raises(ConfigError, match="0 <= tolerate < unacceptable <= 1"):
+        expect.schema(tolerate=0.1)
+    with pytest.raises(ConfigError, match="would block on the first failure"):
+        expect.schema(tolerate=0)
+
+
+def test_a_suite_shows_itself() -> None:
+    """Name and function."""
+    assert "Suite('triage', tests.suite.test_define_suite.answer)" == repr(make())
+
+
+def test_a_function_is_a_function() -> None:
+    """Its name is not enough."""
+    odd: Any = "myapp.llm:triage"
+    with pytest.raises(ConfigError, match="is no function; give the guarded"):
+        Suite("x", odd, cases=CASES)
+
+
+def test_selectors_that_exclude_each_other() -> None:
+    """Each fits some case, none fits them all."""
+    cases = [*CASES, {"id": "t", "text": "x", "tags": "big"}]
+    both = [expect.schema(slices=["s"], tags=["big"])]
+    with pytest.raises(ConfigError, match="leave none together"):
+        make(cases=cases, assertions=both).validate()
+    with pytest.raises(ConfigError, match="none has an `expected` answer"):
+        make(assertions=[expect.correct()]).validate()
+
+
+def test_single_cases_need_their_calls() -> None:
+    """More calls for each than the cap gives are never made."""
+    worst = [expect.worst_prompt()]
+    with pytest.raises(ConfigError, match="`n_min` 60 is above `cap` 50"):
+        make(assertions=worst, n_min=60).validate()
+    with pytest.raises(ConfigError, match="5 rounds give a case 5"):
+        make(assertions=worst, cap=5, n_min=5).validate()
+
+
+def test_idle_cases_are_noted() -> None:
+    """They cost calls and decide nothing."""
+    cases = [*CASES, {"id": "t", "text": "x", "slice": "other"}]
+    suite = make(cases=cases, assertions=[expect.schema(slices=["s"])])
+    assert ("no gating assertion is about 1 cases: `t`",) == suite.notes
+
+
+def test_defaults_without_a_contract() -> None:
+    """Of a bare text only refusals are known to be wrong."""
+    bare = pinned(fake_pin("hi"))(_model_first)
+    suite = Suite("x", bare, cases=CASES)
+    assert ["refusal"] == [each.name for each in suite.assertions]
+    checked = contract(Answer, checks=[lambda value: value.amount > 0])(bare)
+    names = [each.name for each in suite.replace(function=checked).assertions]
+    assert ["schema", "checks", "refusal", "worst-prompt:schema"] == names

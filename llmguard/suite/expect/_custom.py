@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Unpack
 
-from ...contract import Check
-from ...contract._check import Bound, as_check, run_checks
-from ...contract._check import _takes_inputs as takes_inputs
+from ...contract import Check, Contract
+from ...contract._check import as_check
 from ...contract._digest import source_digest
-from ...contract._pointer import join, split_field
 from ...errors import ConfigError
+from ...outcome import Kind
 from .._assertion import Assertion
 from .._types import Case, Finding, Sample
 from ._make import Options, judge_value, make, one_line
@@ -25,8 +24,8 @@ def check(
     """Assert what a check says of the answer.
 
     The check is given the answer as plain JSON (dicts, lists, texts), and the case's
-    inputs when it takes a second argument. A missing answer has failed. Default rates
-    1 % and 5 %.
+    inputs when it takes a second argument. A missing answer has failed; a field that
+    is null or absent passes, as in a contract. Default rates 1 % and 5 %.
 
     Args:
         given: What `llmguard.check` makes, or a function of (value) or
@@ -37,17 +36,11 @@ def check(
         ConfigError: It is async, or cannot be called so.
     """
     each = as_check(given)
-    if options.get("name"):
-        each = replace(each, name=options["name"])
-    bound = Bound(
-        check=each,
-        parts=split_field(each.field) if each.field else None,
-        path=join(split_field(each.path)),
-        with_inputs=takes_inputs(each),
-    )
+    each = replace(each, name=options.get("name") or each.name)
+    contract = Contract({}, checks=[each])
 
     def judge(case: Case, sample: Sample) -> Finding | None:
-        return judge_value(case, sample, lambda value: _run(bound, value, case))
+        return judge_value(case, sample, lambda value: _run(contract, value, case))
 
     return make(
         "custom",
@@ -59,15 +52,14 @@ def check(
     )
 
 
-def _run(bound: Bound, value: object, case: Case) -> Finding:
-    violations, failure = run_checks([bound], value, case.inputs)
-    if violations:
-        return Finding(failed=True, detail=one_line(str(violations[0])))
-    if failure:
+def _run(contract: Contract, value: object, case: Case) -> Finding:
+    verdict = contract.judge_value(value, case.inputs)
+    if verdict.kind is Kind.ERROR:
         raise ConfigError(
-            f"case {case.id!r}: {failure}; a check must not raise, whatever the answer"
+            f"case {case.id!r}: {verdict.detail}; a check must not raise, whatever the "
+            "answer"
         )
-    return Finding(failed=False)
+    return Finding(failed=not verdict.ok, detail=one_line(verdict.detail))
 
 
 def custom(

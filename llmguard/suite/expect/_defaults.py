@@ -35,7 +35,7 @@ def defaults(guard: Guard, cases: Iterable[Case] = ()) -> tuple[Assertion, ...]:
     if guard.contract is not None:
         made.insert(0, schema())
         made.append(worst_prompt(gating=False))
-        if guard.contract._checks:  # noqa: SLF001 - it tells no one else
+        if guard.contract._checks:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it tells no one else
             made.insert(1, checks())
     if guard.pin is not None:
         made.append(correct())

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
@@ -205,24 +206,24 @@ class _Memo:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._known: dict[str, Mapping[str, Any]] | None = None
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Mapping[str, Any] | None:
         with self._lock:
-            if self._known is None:
-                self._known = self._read()
             return self._known.get(key)
 
     def put(self, key: str, grade: Mapping[str, Any]) -> None:
         with self._lock:
-            known = self._known if self._known is not None else self._read()
-            self._known = known
-            known[key] = grade
+            self._known[key] = grade
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"key": key, **grade}) + "\n")
+
+    @cached_property
+    def _known(self) -> dict[str, Mapping[str, Any]]:
+        """What the file holds, read when the first grade is wanted."""
+        return self._read()
 
     def _read(self) -> dict[str, Mapping[str, Any]]:
         if self._path is None or not self._path.exists():
