@@ -21,6 +21,7 @@ __all__ = ["ENOUGH", "Calibration"]
 ENOUGH: Final = 100
 """Labelled texts below which a calibration says of itself that it is thin."""
 _ROUNDING: Final = 1e-6
+_KINDS: Final = ("positives", "negatives")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Calibration:
         labels: What was labelled, one phrase: `1 or 2 of 3 labels`; for people.
         source: SHA-256 of the labelled file; empty when there was none.
         made: Day it was made, ISO 8601; empty when unknown.
+        negated: What counts is a text *not* found; see `inverted`.
     """
 
     detector: str
@@ -51,6 +53,7 @@ class Calibration:
     labels: str = ""
     source: str = ""
     made: str = ""
+    negated: bool = False
 
     def __post_init__(self) -> None:
         counts = (self.tp, self.fn, self.tn, self.fp)
@@ -91,7 +94,14 @@ class Calibration:
 
     def inverted(self) -> Calibration:
         """Return the calibration of "not found", for rates of compliance."""
-        return replace(self, tp=self.tn, fn=self.fp, tn=self.tp, fp=self.fn)
+        return replace(
+            self,
+            tp=self.tn,
+            fn=self.fp,
+            tn=self.tp,
+            fp=self.fn,
+            negated=not self.negated,
+        )
 
     def correct(
         self, rate: float, n: int, level: float = LEVEL
@@ -225,10 +235,12 @@ class Calibration:
         found = percent(self.sensitivity, self.sensitivity_interval())
         low, high = self.specificity_interval()
         false = percent(1 - self.specificity, (1 - high, 1 - low))
+        kinds = ("negatives", "positives") if self.negated else _KINDS
+        does = "leaves alone" if self.negated else "finds"
         thin = self.positives + self.negatives < ENOUGH
         return (
-            f"On {self.family}, {self.detector} finds {found} of {self.positives} "
-            f"labelled positives and {false} of {self.negatives} labelled negatives"
+            f"On {self.family}, {self.detector} {does} {found} of {self.positives} "
+            f"labelled {kinds[0]} and {false} of {self.negatives} labelled {kinds[1]}"
             + (f"; fewer than {ENOUGH} labelled texts" if thin else "")
             + "."
         )

@@ -153,6 +153,11 @@ def test_the_calibration_of_not_found_swaps_the_errors() -> None:
     other = one.inverted()
     assert (one.specificity, one.sensitivity) == (other.sensitivity, other.specificity)
     assert one == other.inverted()
+    assert (
+        "On gpt-4, refusal-lexicon/1 leaves alone 95.2% [91.6%, 97.6%] of 231 "
+        "labelled negatives and 0.9% [0.1%, 3.4%] of 212 labelled positives."
+    ) == other.sentence
+    assert other == Calibration.from_json(other.to_json())
 
 
 def test_rates_outside_of_0_to_1_are_no_rates() -> None:
