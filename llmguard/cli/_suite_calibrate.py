@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -77,6 +78,8 @@ def calibrate(
     """
     from .. import detectors
 
+    if ":" in detector:
+        _importable()
     used = _restricted(detectors.find_detector(detector), low, high, allowed)
     read = detectors.read_labelled(
         labelled,
@@ -105,6 +108,13 @@ def calibrate(
         click.echo(line)
     _show(used, read.rows, show)
     click.echo(f'Written to {path}; a suite names it: calibration = "{_named(path)}"')
+
+
+def _importable() -> None:
+    """Let modules of the project be imported, as `python` in its root does."""
+    for place in (str(Path.cwd()), str(config.load().root)):
+        if place not in sys.path:
+            sys.path.insert(0, place)
 
 
 def _restricted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -229,6 +230,20 @@ def test_the_command_restricts_a_detector_as_assertions_do(project: Path) -> Non
     both = run("format", path, "--family", "x", "--allowed", "json", "--low", 0)
     assert 2 == both.exit_code
     assert "--low and --high, or --allowed" in both.output
+
+
+def test_your_own_detector_lies_in_the_project(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules beside `pyproject.toml` are found without a path being set."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (project / "mine_of_the_project.py").write_text(
+        "from llmguard.detectors import refusal\nMINE = refusal('model')\n"
+    )
+    path = labelled(project / "a.jsonl")
+    result = run("mine_of_the_project:MINE", path, "--family", "x")
+    assert 0 == result.exit_code, result.output
+    assert (project / "calibrations" / "refusal-model-1.x.json").exists()
 
 
 def test_a_detector_that_separates_nothing_says_so(project: Path) -> None:
