@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
 
+import llmguard.suite
 from llmguard import INJECTED, Model, contract, pinned
 from llmguard.errors import ConfigError
 from llmguard.suite import Case, Suite, expect
@@ -332,3 +336,28 @@ def test_defaults_without_a_contract() -> None:
     checked = contract(Answer, checks=[lambda value: value.amount > 0])(bare)
     names = [each.name for each in suite.replace(function=checked).assertions]
     assert ["schema", "checks", "refusal", "worst-prompt:schema"] == names
+
+
+def test_a_suite_in_production_code_is_light() -> None:
+    """Writing one imports no store, no statistics, no event loop, nothing heavy."""
+    code = (
+        "from llmguard.suite import suite, expect\n"
+        "@suite(cases='x.jsonl', assertions=[expect.schema(), expect.refusal(),"
+        " expect.between('n', low=0), expect.correct(), expect.tone('t', low=0)])\n"
+        "def answer(text): return text\n"
+        "import sys, json; print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    heavy = {"asyncio", "pydantic", "jsonschema", "scipy", "numpy", "sqlite3"}
+    heavy |= {"llmguard.store", "llmguard.suite._run", "llmguard.suite.stats"}
+    assert set() == heavy & set(json.loads(done.stdout))
+
+
+def test_every_public_name_exists() -> None:
+    """Those that are imported late too."""
+    for name in llmguard.suite.__all__:
+        assert getattr(llmguard.suite, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'runn'"):
+        _ = llmguard.suite.runn
