@@ -52,15 +52,19 @@ class Child:
         self._words = [sys.executable, "-W", "ignore", __file__, engine, str(model)]
         self._environment = dict(os.environ, GGML_NO_BACKTRACE="1")
         if path is not None:
-            self._environment["PYTHONPATH"] = str(path)
+            known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+            self._environment["PYTHONPATH"] = os.pathsep.join([str(path), *known])
         self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - lives as long as the child
         self._process: subprocess.Popen[str] | None = None
         self.about: dict[str, Any] = self._start()
 
     def ask(self, task: Mapping[str, Any], *, limit: float) -> dict[str, Any]:
         """Run one task; `end` of the answer is ok, refused, crashed or timed out."""
-        if self._process is None:
-            self._start()
+        try:
+            if self._process is None:
+                self._start()
+        except Skipped as error:
+            return {"end": "crashed", "why": f"it does not start again: {error}"}
         process = self._running()
         try:
             _pipe(process.stdin).write(json.dumps(task) + "\n")

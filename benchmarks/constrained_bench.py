@@ -2,6 +2,7 @@
 
     python benchmarks/constrained_bench.py --install     # numba and xgrammar, once
     python benchmarks/constrained_bench.py --json constrained.json
+    python benchmarks/constrained_bench.py --all     # every schema with every engine
 
 Every engine works in a process of its own, so that a crash or a hang is counted and
 nothing else. Real schemas (the sample of JSONSchemaBench) tell what compiles and what
@@ -19,7 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -43,6 +44,9 @@ VOCABULARY: Final = {
     "heads": 2,
     "vocab": 32_000,
 }
+
+
+EVERY: Final = 815
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +80,15 @@ def _embedded(_folder: Path) -> Path:
 
 FULL: Final[Mapping[str, Plan]] = MappingProxyType(
     {
-        "random weights, vocabulary 32k": Plan(
-            model=_random("v32", VOCABULARY), schemas=200, answers=200, ours=815
+        "0.5B-shaped, vocabulary 128k": Plan(
+            model=_random("b05", SHAPES["0.5B-shaped"]), rounds=11
         ),
+        "tiny, vocabulary 2k": Plan(model=_random("tiny", SHAPES["tiny"]), rounds=21),
         "embedded triage-1.0, vocabulary 2k": Plan(
             model=_embedded, schemas=60, answers=60, rounds=21
         ),
-        "tiny, vocabulary 2k": Plan(model=_random("tiny", SHAPES["tiny"]), rounds=21),
-        "0.5B-shaped, vocabulary 128k": Plan(
-            model=_random("b05", SHAPES["0.5B-shaped"]), rounds=11
+        "random weights, vocabulary 32k": Plan(
+            model=_random("v32", VOCABULARY), schemas=150, answers=150, ours=EVERY
         ),
     }
 )
@@ -167,13 +171,22 @@ def measure(title: str, plan: Plan, folder: Path) -> dict[str, Any]:
     return found
 
 
+def _everything() -> dict[str, Plan]:
+    return {
+        title: replace(plan, schemas=EVERY, answers=EVERY, ours=0)
+        if plan.schemas
+        else plan
+        for title, plan in FULL.items()
+    }
+
+
 def main() -> None:
-    asked = options(__doc__ or "", "--install")
+    asked = options(__doc__ or "", "--install", "--all")
     if asked.install:
         install()
         return
     with tempfile.TemporaryDirectory() as folder:
-        plans = (QUICK if asked.quick else FULL).items()
+        plans = (QUICK if asked.quick else _everything() if asked.all else FULL).items()
         found = {title: measure(title, plan, Path(folder)) for title, plan in plans}
     report({"models": found}, machine(), asked.json)
 

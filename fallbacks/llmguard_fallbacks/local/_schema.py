@@ -20,6 +20,7 @@ from ._schema_types import (
     Limits,
     Node,
     SchemaRefusedError,
+    TooLargeError,
     Unenforced,
     is_map,
 )
@@ -65,8 +66,13 @@ def make_finite(
         SchemaRefusedError: Nothing satisfies it within the limits, it refers to
             another document, or it is too large.
     """
-    builder = Builder(schema, limits or Limits(), refuses or (lambda _: ""))
-    found = builder.build_root()
+    options = (limits or Limits(), refuses or (lambda _: ""))
+    builder = Builder(schema, *options)
+    try:
+        found = builder.build_root()
+    except TooLargeError:
+        builder = Builder(schema, *options, coarse=True)
+        found = builder.build_root()
     if found is None:
         raise SchemaRefusedError(
             "nothing satisfies this schema within the limits of the local runtime; "

@@ -15,6 +15,7 @@ from ._schema_types import (
     Limits,
     Node,
     SchemaRefusedError,
+    TooLargeError,
     Unenforced,
     as_list,
     canonical,
@@ -51,11 +52,13 @@ _ANNOTATIONS = frozenset(
 class Builder:
     """Builds the finite schema of one document."""
 
-    def __init__(self, root: Any, limits: Limits, refuses: LeafCheck) -> None:
+    def __init__(
+        self, root: Any, limits: Limits, refuses: LeafCheck, *, coarse: bool = False
+    ) -> None:
         self._root = root
         self._limits = limits
         self._references = References(root)
-        self._flattener = Flattener(self._references, limits)
+        self._flattener = Flattener(self._references, limits, coarse=coarse)
         self._leaves = Leaves(limits=limits, refuses=refuses, report=self.report)
         self._containers = Containers(self, limits, self._leaves)
         self._valid = _validity(root)
@@ -86,7 +89,7 @@ class Builder:
         """
         self._nodes += 1
         if self._nodes > self._limits.nodes:
-            raise SchemaRefusedError(
+            raise TooLargeError(
                 f"the schema unrolls into more than {self._limits.nodes} parts; "
                 "make it smaller or less recursive"
             )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
+from typing import Any, Final, Protocol
 
 from ._schema_flat import Flat
 from ._schema_leaf import Leaves, fixed_key_pattern
@@ -11,6 +14,18 @@ from ._schema_merge import both, item_schema, property_schema
 from ._schema_types import Limits, Node, as_list, as_map, pointer
 
 __all__ = ["Containers"]
+
+_SETS: Final = 256
+"""Literal arrays that may stand for an array of unique items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Key:
+    """Keys of a map: their pattern, the schema of a value, the pattern it is from."""
+
+    pattern: str
+    schema: Any
+    own: str = ""
 
 
 class _Builds(Protocol):
@@ -34,10 +49,6 @@ class Containers:
         high = int(
             min(keywords.get("maxItems", math.inf), max(low, self._limits.items))
         )
-        if keywords.get("uniqueItems") and high > 1:
-            self._builder.report(
-                path, "uniqueItems", "would need a memory of the items"
-            )
         prefix = self._prefix(keywords, high, path, flat.depth)
         result: Node = {"type": "array", "minItems": low}
         if prefix:
@@ -49,7 +60,24 @@ class Containers:
             item = None
         result["items"] = item if item is not None else False
         result["maxItems"] = high if item is not None else min(high, len(prefix))
+        if keywords.get("uniqueItems"):
+            return self._unique(result, path)
         return result if low <= result["maxItems"] else None
+
+    def _unique(self, node: Node, path: str) -> Node | None:
+        """Write the sets of a few literals out; leave others to the check."""
+        low, high = node["minItems"], node["maxItems"]
+        known = None if "prefixItems" in node else _literals(node["items"])
+        if known is not None:
+            high = node["maxItems"] = min(high, len(known))
+            sets = _sets(known, low, high)
+            if sets is not None:
+                return {"enum": sets} if sets else None
+        if high > 1:
+            self._builder.report(
+                path, "uniqueItems", "would need a memory of the items"
+            )
+        return node if low <= high else None
 
     def _prefix(self, keywords: Node, high: int, path: str, depth: int) -> list[Node]:
         found: list[Node] = []
@@ -99,7 +127,21 @@ class Containers:
                 return None
         if not properties and high > 0 and not as_map(keywords.get("properties")):
             return self._map(flat, path, low, high)
+        self._fill(flat, properties, low, path)
         return _closed(properties, required, low, high)
+
+    def _fill(
+        self, flat: Flat, properties: dict[str, Node], low: int, path: str
+    ) -> None:
+        """Add free properties where the named ones are fewer than must be."""
+        for number in range(1, low + 1):
+            name = f"key{number}"
+            if len(properties) >= low or name in properties:
+                continue
+            found = self._property(flat, name, path)
+            if found is None:
+                return
+            properties[name] = found
 
     def _property(self, flat: Flat, name: str, path: str) -> Node | None:
         names = flat.keywords.get("propertyNames", True)
@@ -112,15 +154,16 @@ class Containers:
 
     def _map(self, flat: Flat, path: str, low: int, high: float) -> Node | None:
         """Return a map with free keys, of few entries with short keys."""
-        entries: dict[str, Node] = {}
-        for pattern, schema in self._keys(flat.keywords, path):
-            where = pointer(path, "additionalProperties")
-            found = self._builder.build(schema, where, flat.depth)
-            if found is not None:
-                entries[pattern] = found
-                break
-        if not entries:
-            return _closed({}, [], low, high)
+        keys = self._keys(flat.keywords, path)
+        patterns = as_map(flat.keywords.get("patternProperties"))
+        strict = [self._strict(key, patterns) for key in keys]
+        entries = self._first(flat, strict, path)
+        if entries is None:
+            entries = self._first(flat, keys, path)
+            if entries is None:
+                return _closed({}, [], low, high)
+            reason = "may overlap in the keys that they match"
+            self._builder.report(path, "patternProperties", reason)
         if low > 1:
             self._builder.report(path, "minProperties", "a key may be drawn twice")
         return {
@@ -131,24 +174,45 @@ class Containers:
             "maxProperties": int(min(high, max(low, self._limits.entries))),
         }
 
-    def _keys(self, keywords: Node, path: str) -> list[tuple[str, Any]]:
-        """Return (pattern of a key, schema of its value), those to prefer first."""
+    def _first(self, flat: Flat, keys: list[_Key], path: str) -> dict[str, Node] | None:
+        where = pointer(path, "additionalProperties")
+        for key in keys:
+            found = self._builder.build(key.schema, where, flat.depth)
+            if found is not None:
+                return {key.pattern: found}
+        return None
+
+    def _keys(self, keywords: Node, path: str) -> list[_Key]:
+        """Return what free keys may be, those to prefer first."""
         longest = self._limits.key
         patterns = as_map(keywords.get("patternProperties"))
         found = [
-            (fixed_key_pattern(p, longest=longest), s) for p, s in patterns.items()
+            _Key(pattern=fixed_key_pattern(p, longest=longest), schema=s, own=p)
+            for p, s in patterns.items()
         ]
-        rest = keywords.get("additionalProperties", True)
         names = as_map(keywords.get("propertyNames"))
-        if rest is not False:
-            wanted = names.get("pattern")
-            free = f"^[A-Za-z][A-Za-z0-9_]{{0,{longest - 1}}}$"
-            found.append(
-                (fixed_key_pattern(wanted, longest=longest) if wanted else free, rest)
-            )
-        if rest is not False and {*names} - {"pattern", "type"}:
+        wanted = names.get("pattern")
+        if {*names} - {"pattern", "type"} or (wanted and found):
             self._builder.report(path, "propertyNames", "is not part of the grammar")
-        return [(p, s) for p, s in found if not self._refused_key(p, path)]
+        rest = keywords.get("additionalProperties", True)
+        if rest is not False:
+            free = f"^[A-Za-z][A-Za-z0-9_]{{0,{longest - 1}}}$"
+            key = fixed_key_pattern(wanted, longest=longest) if wanted else free
+            found.append(_Key(pattern=key, schema=rest))
+        return [key for key in found if not self._refused_key(key.pattern, path)]
+
+    def _strict(self, key: _Key, patterns: Mapping[str, Any]) -> _Key:
+        """Return `key` with all that its values must be if other patterns match it."""
+        schema = key.schema
+        for other, demand in patterns.items():
+            if other != key.own and not self._apart(key.pattern, other):
+                schema = both(schema, demand)
+        return key if schema is key.schema else replace(key, schema=schema)
+
+    def _apart(self, key: str, other: str) -> bool:
+        parts = [{"pattern": key}, {"pattern": other}]
+        problem = self._leaves.refuses({"type": "string", "allOf": parts})
+        return "nsatisfiable" in problem
 
     def _refused_key(self, pattern: str, path: str) -> bool:
         problem = self._leaves.refuses({"type": "string", "pattern": pattern})
@@ -156,6 +220,27 @@ class Containers:
             reason = f"is beyond the grammar engine: {problem}"
             self._builder.report(path, "patternProperties", reason)
         return bool(problem)
+
+
+def _literals(item: Any) -> list[Any] | None:
+    """Return the values of an item, when they are few and written out."""
+    if item is False:
+        return []
+    if item.get("type") == "boolean":
+        return [False, True]
+    return as_list(item["enum"]) if "enum" in item else None
+
+
+def _sets(values: list[Any], low: int, high: int) -> list[list[Any]] | None:
+    """Return the arrays without repetition, or None when there are too many.
+
+    Those of a few values in any order, else each set in the order of the schema.
+    """
+    for choose, count in ((permutations, math.perm), (combinations, math.comb)):
+        sizes = range(low, min(high, len(values)) + 1)
+        if sum(count(len(values), size) for size in sizes) <= _SETS:
+            return [[*each] for size in sizes for each in choose(values, size)]
+    return None
 
 
 def _counts(keywords: Node) -> tuple[int, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ._schema_types import LeafCheck, Limits, Node, canonical
+from ._schema_types import LeafCheck, Limits, Node
 
 __all__ = ["FORMATS", "Leaves", "fixed_key_pattern"]
 
@@ -207,8 +208,8 @@ def _with_patterns(leaf: Node, patterns: list[str]) -> Node:
 
 
 def literal_bytes(value: object) -> int:
-    """Return the bytes that a literal takes, at most."""
-    return len(canonical(value).encode()) * 2
+    """Return the bytes that a literal takes, at most; the grammar writes it so."""
+    return len(json.dumps(value, ensure_ascii=False).encode())
 
 
 _OPEN_REPEAT = re.compile(r"(?<!\\)(\*|\+|\{(\d+),\})\??")

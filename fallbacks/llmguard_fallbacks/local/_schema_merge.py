@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 from typing import Any
 
 from ._schema_types import (
@@ -140,14 +141,20 @@ def _merge_scalars(merged: Node, left: Node, right: Node) -> tuple[str, ...]:
         )
     if left.get("uniqueItems") or right.get("uniqueItems"):
         merged["uniqueItems"] = True
-    if isinstance(left.get("multipleOf"), int) and isinstance(
-        right.get("multipleOf"), int
-    ):
-        merged["multipleOf"] = math.lcm(left["multipleOf"], right["multipleOf"])
-    once = ("format", "multipleOf", "contains", "propertyNames", *CONDITIONAL)
-    return tuple(
-        k for k in once if k in left and k in right and _lost(merged, k, right)
+    if "multipleOf" in left and "multipleOf" in right:
+        merged["multipleOf"] = _common_multiple(left["multipleOf"], right["multipleOf"])
+    once = ("format", "contains", "propertyNames", *CONDITIONAL)
+    return tuple(k for k in once if k in left and k in right and left[k] != right[k])
+
+
+def _common_multiple(left: float, right: float) -> float:
+    """Return the least number that is a multiple of two decimals."""
+    a, b = Fraction(str(left)), Fraction(str(right))
+    found = Fraction(
+        math.lcm(a.numerator * b.denominator, b.numerator * a.denominator),
+        a.denominator * b.denominator,
     )
+    return int(found) if found.denominator == 1 else float(found)
 
 
 CONDITIONAL = (
@@ -159,11 +166,6 @@ CONDITIONAL = (
     "dependentRequired",
     "dependentSchemas",
 )
-
-
-def _lost(merged: Node, key: str, right: Node) -> bool:
-    is_lcm = key == "multipleOf" and isinstance(merged[key], int)
-    return merged[key] != right[key] and not is_lcm
 
 
 def _common_types(left: list[str], right: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ __all__ = [
     "Limits",
     "Node",
     "SchemaRefusedError",
+    "TooLargeError",
     "Unenforced",
     "canonical",
 ]
@@ -28,6 +29,10 @@ LeafCheck: TypeAlias = Callable[[Node], str]
 
 class SchemaRefusedError(ConfigError):
     """No grammar can be built for this schema; the message says which part and why."""
+
+
+class TooLargeError(SchemaRefusedError):
+    """The schema unrolls into too many parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +94,20 @@ LADDER: Final[tuple[Limits, ...]] = (
 
 
 def canonical(value: object) -> str:
-    """Return one text per JSON value, so that `1` and `true` stay apart."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    """Return one text per JSON value: `1` and `true` stay apart, `1.0` is `1`."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    if ".0" not in text and "e" not in text:
+        return text
+    return json.dumps(_whole(value), sort_keys=True, ensure_ascii=False)
+
+
+def _whole(value: Any) -> Any:
+    if is_map(value):
+        return {key: _whole(inner) for key, inner in value.items()}
+    if is_list(value):
+        return [_whole(inner) for inner in value]
+    whole = isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value
 
 
 def pointer(path: str, *parts: str | int) -> str:
