@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -132,6 +133,47 @@ def test_one_more_than_slots_and_places_is_refused(make: Callable[..., Bench]) -
     bench.submit()
     bench.submit()
     with pytest.raises(TierUnavailableError, match=r"busy: 1 slot\(s\) and 1 place"):
+        bench.submit()
+
+
+def test_a_refusal_waits_for_nobody(make: Callable[..., Bench]) -> None:
+    """A full pool refuses while another thread holds its lock."""
+    bench = make(queue=0)
+    bench.submit()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with bench.pool._lock:
+            held.set()
+            done.wait(WAIT)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(WAIT)
+    with pytest.raises(TierUnavailableError, match="busy"):
+        bench.submit()
+    assert holder.is_alive()
+    done.set()
+    holder.join()
+
+
+def test_every_place_is_given_back_once(make: Callable[..., Bench]) -> None:
+    """Answered, given up, crashed, refused by a worker that waits: all free again."""
+    bench = make(slots=1, queue=2)
+    first, given_up, crashed = (bench.submit(name) for name in "abc")
+    bench.pool.abandon(given_up)
+    link = bench.started().ready()
+    link.finish("one")
+    assert ["a", "a"] == [bench.next()[0] for _ in range(2)]
+    link.expect("run")
+    link.says.put(None)
+    name, failure = bench.next()
+    assert ("c", Kind.TRANSPORT) == (name, failure.kind)
+    for ticket in (first, given_up, crashed):
+        bench.pool.abandon(ticket)
+    for _ in range(3):
+        bench.submit()
+    with pytest.raises(TierUnavailableError, match="busy"):
         bench.submit()
 
 

@@ -83,6 +83,7 @@ class Pool:
         self._lock = threading.RLock()
         self._slots = [_Slot() for _ in range(settings.slots)]
         self._waiting: collections.deque[Ticket] = collections.deque()
+        self._places = collections.deque([None] * (settings.slots + settings.queue))
         self._numbers = itertools.count(1)
         self._closed = False
 
@@ -98,6 +99,7 @@ class Pool:
             TierUnavailableError: No slot and no place in the queue is free, or the
                 worker is waiting to be restarted.
         """
+        self._take_place()
         with self._lock:
             self._admit()
             end = time.monotonic() + budget
@@ -111,6 +113,7 @@ class Pool:
         with self._lock:
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
+                self._free_place()
             slot = ticket.slot
             if slot is None or slot.ticket is not ticket or slot.link is None:
                 return
@@ -156,21 +159,30 @@ class Pool:
 
     def _admit(self) -> None:
         if self._closed:
+            self._free_place()
             raise _unavailable("the local runtime was closed")
-        taken = len(self._waiting) + sum(s.ticket is not None for s in self._slots)
-        if taken >= self._settings.slots + self._settings.queue:
-            raise _unavailable(
-                f"busy: {self._settings.slots} slot(s) and {self._settings.queue} "
-                "place(s) in the queue are taken; raise `slots` or `queue` in the "
-                "pin's options if the machine has room"
-            )
         now = time.monotonic()
         if all(s.state == "absent" and s.not_before > now for s in self._slots):
+            self._free_place()
             slot = min(self._slots, key=lambda s: s.not_before)
             raise _unavailable(
                 f"the local worker restarts in {slot.not_before - now:.1f} s; "
                 f"before that: {slot.reason}"
             )
+
+    def _take_place(self) -> None:
+        # Without the lock, which a crowd of threads would queue for only to be refused.
+        try:
+            self._places.pop()
+        except IndexError:
+            raise _unavailable(
+                f"busy: {self._settings.slots} slot(s) and {self._settings.queue} "
+                "place(s) in the queue are taken; raise `slots` or `queue` in the "
+                "pin's options if the machine has room"
+            ) from None
+
+    def _free_place(self) -> None:
+        self._places.append(None)
 
     def _dispatch(self) -> None:
         for slot in self._slots:
@@ -243,6 +255,7 @@ class Pool:
         event = _read_event(message)
         if not isinstance(event, Delta):
             slot.state, slot.ticket, slot.failures = "idle", None, 0
+            self._free_place()
         ticket.sink(event)
 
     def _ended(self, slot: _Slot, reason: str, kind: Kind) -> None:
@@ -254,6 +267,7 @@ class Pool:
             slot.failures += 1 if kind is Kind.TRANSPORT else len(_BACK_OFF)
             slot.not_before = time.monotonic() + delay
             if ticket is not None:
+                self._free_place()
                 ticket.sink(Failure(kind=kind, message=reason))
             if not self._closed:
                 self._after_end(kind, reason)
@@ -266,6 +280,7 @@ class Pool:
     def _fail_waiting(self, reason: str) -> None:
         while self._waiting:
             ticket = self._waiting.popleft()
+            self._free_place()
             ticket.sink(Failure(kind=Kind.SKIPPED, message=reason))
 
     def _enforce(self, ticket: Ticket) -> None:

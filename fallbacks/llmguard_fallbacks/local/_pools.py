@@ -40,6 +40,11 @@ def acquire(key: str, owner: int, make: Callable[[], Pool]) -> Pool:
         owner: Id of the provider that uses it.
         make: Makes the pool.
     """
+    if owner in _registry.owners.get(key, ()):
+        # Without the lock, which a crowd of threads would queue for at each call.
+        pool = _registry.pools.get(key)
+        if pool is not None:
+            return pool
     with _registry.lock:
         if key not in _registry.pools:
             _registry.pools[key] = make()
