@@ -86,14 +86,22 @@ def examples(
     scored: Mapping[str, CaseScore],
     cases: Mapping[str, Case],
 ) -> tuple[Example, ...]:
-    """Return failing samples, flipped cases first, one per case before a second one."""
+    """Return failing samples, flipped cases first, one per case before a second one.
+
+    The same answer to the same case is shown once.
+    """
     found: list[tuple[tuple[object, ...], Example]] = []
     nth: dict[str, int] = defaultdict(int)
+    told: set[tuple[str, str]] = set()
     answers = _incumbents(rulings)
     for ruling in rulings:
         if ruling.candidate is None or not ruling.candidate.failed:
             continue
         case, score = cases[ruling.pair.case], scored[ruling.pair.case]
+        said = (case.id, shown(ruling.pair.candidate.sample))
+        if said in told:
+            continue
+        told.add(said)
         nth[case.id] += 1
         rank = (nth[case.id], not score.flipped, -score.rate, len(found))
         found.append((rank, _example(ruling, case, score, answers.get(case.id, ""))))

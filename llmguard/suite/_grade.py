@@ -19,7 +19,7 @@ from ._types import Verdict
 if TYPE_CHECKING:
     from ._report import Report
 
-__all__ = ["grade"]
+__all__ = ["grade", "suite_for"]
 
 
 def grade(journal: str | Path, *, suite: Suite | str | Path | None = None) -> Report:
@@ -33,7 +33,7 @@ def grade(journal: str | Path, *, suite: Suite | str | Path | None = None) -> Re
         ConfigError: The journal cannot be read, or the suite does not fit it.
     """
     read = read_journal(journal)
-    found = _suite_for(read, suite)
+    found = suite_for(read, suite)
     found.validate()
     header = read.header
     recorded = any(entry.recorded for entry in read.entries)
@@ -104,7 +104,12 @@ def _pairs(journal: Journal, tally: Tally) -> list[Pair]:
     return found
 
 
-def _suite_for(journal: Journal, suite: Suite | str | Path | None) -> Suite:
+def suite_for(journal: Journal, suite: Suite | str | Path | None = None) -> Suite:
+    """Return the suite to judge a journal with: the one given, else its own.
+
+    Raises:
+        ConfigError: Its own cannot be found any more.
+    """
     if isinstance(suite, Suite):
         return suite
     if suite is not None:

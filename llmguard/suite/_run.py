@@ -143,7 +143,8 @@ class _Execution:
         versions = self.plan.versions()
         with ExitStack() as stack:
             threads = ThreadPoolExecutor(self.plan.concurrency, "llmguard-suite")
-            stack.enter_context(threads)
+            # Threads that hang are left behind, as those of guarded calls are.
+            stack.callback(threads.shutdown, wait=False, cancel_futures=True)
             writer = self._writer(path, at)
             if writer is not None:
                 stack.enter_context(writer)

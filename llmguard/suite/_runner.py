@@ -76,9 +76,11 @@ class Runner:
     round: int = 0
     stopped: str = ""
     reason: str = ""
+    _workers: Sequence[asyncio.Task[None]] = ()
 
     async def run(self) -> None:
         """Call until it is decided, or may not go on; `stopped` says which."""
+        self._tell()
         for turn, cases in self.schedule.rounds():
             self.round = turn
             asked = [
@@ -95,8 +97,10 @@ class Runner:
         self.stopped = self.stopped or "cap"
 
     def stop(self) -> None:
-        """Begin no more calls: a person asked for it."""
+        """Begin no more calls and leave those under way: a person asked for it."""
         self.stopped = self.stopped or "interrupted"
+        for worker in self._workers:
+            worker.cancel()
 
     # Who is asked
 
@@ -117,16 +121,16 @@ class Runner:
 
     async def _run_round(self, turns: Sequence[Turn]) -> None:
         calls = _Calls(turns)
-        workers = [
+        self._workers = [
             asyncio.create_task(self._work(calls))
             for _ in range(min(self.concurrency, calls.count))
         ]
         try:
-            await self._gather(workers)
+            await self._gather(self._workers)
         finally:
-            for worker in workers:
+            for worker in self._workers:
                 worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await asyncio.gather(*self._workers, return_exceptions=True)
         if calls.whole:
             self.tally.close()
             if self.journal is not None:
@@ -143,11 +147,11 @@ class Runner:
                 pending, return_when=asyncio.FIRST_COMPLETED
             )
             for worker in done:
-                worker.result()
+                if not worker.cancelled():
+                    worker.result()
             if self.stopped and pending:
                 # Calls under way are paid for: have them in the journal.
-                grace = 0.0 if self.stopped == "interrupted" else _GRACE
-                await asyncio.wait(pending, timeout=grace)
+                await asyncio.wait(pending, timeout=_GRACE)
                 return
 
     async def _work(self, calls: _Calls) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._assertion import Assertion, Judge
     from ._suite import Suite
 
-__all__ = ["Pair", "Ruling", "Tally"]
+__all__ = ["Pair", "Ruling", "Tally", "rules_of"]
 
 _REFERENCE: Final = 100
 """Samples of the incumbent that a limit relative to it is made from, at least, unless
@@ -283,6 +283,15 @@ class Tally:
     def calls(self) -> int:
         """Calls taken so far, both arms; recorded ones left out."""
         return sum(kinds.total() for kinds in self.kinds.values())
+
+
+def rules_of(suite: Suite) -> list[Rule]:
+    """Return a suite's assertions as the statistics see them.
+
+    Raises:
+        ConfigError: A detector cannot tell two rates apart.
+    """
+    return [_rule(each, len(suite.cases_of(each))) for each in suite.assertions]
 
 
 def _is_own(each: Assertion) -> bool:
