@@ -1,0 +1,55 @@
+"""The report as one page: no script, no network, light and dark."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ConfigError
+from ._plots import evidence_plot, rate_plot
+from ._words import MARKS, claim, facts, flips, interval, percent, rate, status
+
+if TYPE_CHECKING:
+    from .._report import Report
+
+__all__ = ["html"]
+
+
+def html(report: Report) -> str:
+    """Return a report as one self-contained HTML page.
+
+    Everything a model or a person wrote is escaped; the page loads nothing and runs
+    no script, and its policy forbids both.
+
+    Raises:
+        ConfigError: jinja2 is missing.
+    """
+    return str(
+        _template().render(
+            report=report,
+            facts=facts(report),
+            marks=MARKS,
+            claim=claim,
+            evidence_plot=evidence_plot,
+            flips=flips,
+            interval=interval,
+            percent=percent,
+            rate=rate,
+            rate_plot=rate_plot,
+            status=status,
+        )
+    )
+
+
+@cache
+def _template() -> Any:
+    try:
+        from jinja2 import Environment
+    except ImportError as error:
+        raise ConfigError(
+            "the HTML report needs jinja2: `pip install 'llmguard-toolkit[suite]'`"
+        ) from error
+    source = resources.files(__package__ or "").joinpath("page.html.j2")
+    made = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return made.from_string(source.read_text("utf-8"))
