@@ -166,3 +166,13 @@ def test_its_claims_are_about_what_they_say(suite: Suite) -> None:
     late = suite.case("outage-api")
     assert judged(suite, "outage-is-urgent", {"priority": "normal"}, late)
     assert not judged(suite, "outage-is-urgent", {"priority": "high"}, late)
+
+
+@pytest.mark.slow
+@pytest.mark.gguf
+def test_the_embedded_model_is_promoted_beside_itself(suite: Suite) -> None:
+    """The version in use passes its own contract, with real calls."""
+    pytest.importorskip("llama_cpp", reason="the local runtime is not installed")
+    report = run(suite, "llama.cpp:embedded:triage-1.0", seed=1)
+    assert Verdict.PROMOTE == report.verdict, report.reason
+    assert report.calls < 1000
