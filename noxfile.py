@@ -26,9 +26,9 @@ LLAMA = "llama-cpp-python==0.3.36"
 PYTHONS = ["3.11", "3.12", "3.13"]
 MEMBERS = (
     "-e",
-    ".[jinja,openai,otel,sentiment]",
+    ".[jinja,language,openai,otel,sentiment,suite]",
     "-e",
-    "./fallbacks[llamacpp]",
+    "./fallbacks[llamacpp,xllamacpp]",
     "-e",
     "./models",
 )
