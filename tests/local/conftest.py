@@ -224,7 +224,11 @@ def open_engine(runtime: str) -> Callable[..., contextlib.closing[Any]]:
     from llmguard_fallbacks.local._engine import LlamaCppEngine
     from llmguard_fallbacks.local._llama import LlamaOptions
 
+    # On a machine with a GPU the whole suite runs with the layers on it by this.
+    layers = int(os.environ.get("LLMGUARD_TEST_GPU_LAYERS", "0"))
+
     def make(path: pathlib.Path, **options: Any) -> contextlib.closing[Any]:
+        options = {"n_gpu_layers": layers, **options}
         found = LlamaOptions(path=str(path), runtime=runtime, **options)
         return contextlib.closing(LlamaCppEngine(found))
 

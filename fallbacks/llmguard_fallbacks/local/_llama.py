@@ -218,12 +218,15 @@ class LlamaContext:
 
         Args:
             tokens: At least one token.
-            stop: Asked during long evaluations; True interrupts them.
+            stop: Asked during long evaluations (on an accelerator only between
+                batches); True interrupts them.
 
         Raises:
             AbortedError: `stop` said so; the cache still holds what was finished.
         """
         for start in range(0, len(tokens), self._n_batch):
+            if start and stop():
+                raise AbortedError  # an accelerator never asks in mid-evaluation
             part = tokens[start : start + self._n_batch]
             self._decode(part, stop, last=start + len(part) == len(tokens))
         row = self._api.llama_get_logits_ith(self._context, -1)
