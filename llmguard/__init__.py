@@ -6,12 +6,13 @@ which exact model version gives it, `@fallback_chain` who answers when that one 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import errors
 from ._version import __version__
 from .adapters import Model, Prompt
 from .breaker import BreakerPolicy
 from .contract import Contract
-from .contract import checks as check
 from .errors import Deferred
 from .guard import (
     INJECTED,
@@ -28,6 +29,9 @@ from .guard import (
 from .outcome import Attempt, Kind, Outcome, Violation
 from .pins import Pin
 from .reply import Reply
+
+if TYPE_CHECKING:
+    from .contract import checks as check
 
 __all__ = [
     "INJECTED",
@@ -55,3 +59,17 @@ __all__ = [
     "static",
     "warm_up",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the built-in checks when they are first named: many programs use none."""
+    if name != "check":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .contract import checks
+
+    globals()["check"] = checks
+    return checks
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import remote_calls
 from .classify import Failure, classify
 from .messages import Chunk, Message, MessageLike, Request
@@ -15,9 +17,11 @@ from .provider import (
     provider_for,
     register_provider,
 )
-from .record import Recorder, record_to
 from .replies import read_reply, reply_failure
 from .served import Served, verify_served
+
+if TYPE_CHECKING:
+    from .record import Recorder, record_to
 
 __all__ = [
     "AsyncTextStream",
@@ -46,3 +50,12 @@ __all__ = [
     "reply_failure",
     "verify_served",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Only programs that record answers need it.
+    if name in {"Recorder", "record_to"}:
+        from . import record
+
+        return getattr(record, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -59,18 +59,17 @@ _CODES: Final[Mapping[str, Kind]] = {
     "invalid_request_error": Kind.BAD_REQUEST,
 }
 
-_GONE: Final = re.compile(
+_GONE: Final = (
+    r"(?is)"
     r"model\b.*(not exist|not found|no longer|deprecat|retired|decommission|unknown)"
-    r"|(not found|unknown|no such).*\bmodel\b|^model: ",
-    re.IGNORECASE | re.DOTALL,
+    r"|(not found|unknown|no such).*\bmodel\b|^model: "
 )
-_TOO_LONG: Final = re.compile(
-    r"context (length|window|size)|prompt is too long|too many (input )?tokens",
-    re.IGNORECASE,
+_TOO_LONG: Final = (
+    r"(?i)context (length|window|size)|prompt is too long|too many (input )?tokens"
 )
 _CALLER: Final = frozenset({400, 411, 413, 414, 422, 431})
 _FINAL_CODES: Final = frozenset({Kind.TRUNCATED, Kind.FILTERED, Kind.WRONG_MODEL})
-_SAFE_WORD: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,60}")
+_SAFE_WORD: Final = r"[A-Za-z0-9_.\[\]-]{1,60}"
 _MAX_STATUS: Final = 599
 
 
@@ -124,7 +123,7 @@ def kind_of_status(status: int | None, error: object, names: frozenset[str]) -> 
     if status in {401, 402, 403}:
         return Kind.FILTERED if code is Kind.FILTERED else Kind.AUTH
     if status in {404, 410}:
-        gone = code is Kind.WRONG_MODEL or _GONE.search(_message(error))
+        gone = code is Kind.WRONG_MODEL or re.search(_GONE, _message(error))
         return Kind.WRONG_MODEL if gone else Kind.TRANSPORT
     if status in _CALLER:
         return _kind_of_bad_request(error, code, names)
@@ -139,7 +138,7 @@ def _kind_of_bad_request(
         return code
     if "ContentPolicyViolationError" in names:
         return Kind.FILTERED
-    return Kind.TRUNCATED if _TOO_LONG.search(_message(error)) else Kind.BAD_REQUEST
+    return Kind.TRUNCATED if re.search(_TOO_LONG, _message(error)) else Kind.BAD_REQUEST
 
 
 def _message(error: object) -> str:
@@ -153,7 +152,7 @@ def describe(error: object) -> str:
     said: list[str] = []
     for name in ("code", "type", "param"):
         word = get_text(error, name)
-        if word is not None and _SAFE_WORD.fullmatch(word) and word not in said:
+        if word is not None and re.fullmatch(_SAFE_WORD, word) and word not in said:
             said.append(f"`{name}` {word!r}")
     return f" ({', '.join(said)})" if said else ""
 

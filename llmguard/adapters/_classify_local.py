@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import socket
-import ssl
+import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final
 
@@ -107,9 +107,19 @@ def where_raised(exc: BaseException) -> str:
 
 def _is_network(exc: BaseException) -> bool:
     """Tell a broken connection from other operating system errors, such as ENOENT."""
-    if isinstance(exc, ConnectionError | socket.gaierror | ssl.SSLError):
+    if not isinstance(exc, OSError):
+        return False
+    if isinstance(exc, ConnectionError) or exc.errno in _NETWORK_ERRNOS:
         return True
-    return isinstance(exc, OSError) and exc.errno in _NETWORK_ERRNOS
+    return any(isinstance(exc, kind) for kind in _network_errors())
+
+
+def _network_errors() -> Iterator[type[BaseException]]:
+    """Yield what socket and ssl raise; a program without them can have met neither."""
+    for module, name in (("_socket", "gaierror"), ("_ssl", "SSLError")):
+        kind = getattr(sys.modules.get(module), name, None)
+        if isinstance(kind, type):
+            yield kind
 
 
 def _inside_sdk(traceback: TracebackType | None) -> bool:

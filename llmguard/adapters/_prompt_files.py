@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from .._dataclass import dataclass
 from ..errors import ConfigError
 from ._duck import get_list, get_text
 

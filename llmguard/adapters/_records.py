@@ -9,7 +9,6 @@ the answers to one key from 0; `output` is the text. Optional: `finish_reason`,
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -74,10 +73,9 @@ def _sample(record: Mapping[str, Any]) -> int:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    opener = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with _opener(path)(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     record: object = json.loads(line)
@@ -144,8 +142,15 @@ def record_of(reply: Reply) -> dict[str, Any]:
 def open_append(path: Path) -> Any:
     """Open a recording for appending; a gzip file grows by one more member."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    opener = gzip.open if path.suffix == ".gz" else open
-    return opener(path, "at", encoding="utf-8")
+    return _opener(path)(path, "at", encoding="utf-8")
+
+
+def _opener(path: Path) -> Any:
+    if path.suffix != ".gz":
+        return open
+    import gzip  # 3 ms of every import, for the few who compress
+
+    return gzip.open
 
 
 def _call(index: int, call: Mapping[str, Any]) -> ToolCall:

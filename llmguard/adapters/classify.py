@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from .._dataclass import dataclass
 from ..errors import CallError, FallbackExhaustedError
 from ..outcome import Kind
 from . import _classify_http as http

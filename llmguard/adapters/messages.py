@@ -6,9 +6,10 @@ These shapes are llmguard's own; each adapter translates them for one API.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeAlias, cast
 
+from .._dataclass import dataclass
 from .._quick import quick
 from ..errors import ConfigError
 from ..reply import Reply

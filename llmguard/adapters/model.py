@@ -81,7 +81,7 @@ class Model:
         self._schema = schema
         self._schema_name = schema_name
         self._remaining = remaining
-        self._feedback = feedback if type(feedback) is tuple else tuple(feedback)
+        self._feedback = tuple(feedback)
         self._inputs = inputs or {}
         self._call_id = call_id
         self._last: Reply | None = None

@@ -12,10 +12,10 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast
 
+from .._dataclass import dataclass
 from ..errors import ConfigError
 from ._prompt_engines import engine_for
 from ._prompt_files import parse_prompt

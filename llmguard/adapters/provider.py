@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import difflib
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -182,8 +181,10 @@ def _factory(pin: Pin) -> ProviderFactory:
 
 
 def _unknown(pin: Pin) -> str:
+    from difflib import get_close_matches
+
     known = known_providers()
-    close = difflib.get_close_matches(pin.provider, known, n=1)
+    close = get_close_matches(pin.provider, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     if pin.provider in {"llama.cpp", "llama_cpp", "llamacpp", "local"}:
         hint = "; `llama.cpp` needs `pip install 'llmguard-toolkit[local]'`"

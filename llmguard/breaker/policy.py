@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Literal
 
+from .._dataclass import dataclass
 from ..errors import ConfigError
 from .detector import upper_rate
 

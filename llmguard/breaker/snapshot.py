@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pybreaker
 
+from .._dataclass import dataclass
 from ..errors import CircuitOpenError
 from ..outcome import Kind
 from ._events import Delivery

@@ -14,9 +14,9 @@ import itertools
 import math
 import numbers
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast, overload
 
+from .._dataclass import dataclass
 from ..errors import ConfigError
 from ..outcome import Violation
 from ._digest import source_digest

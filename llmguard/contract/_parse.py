@@ -18,9 +18,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, NoReturn, cast
 
+from .._dataclass import dataclass
 from ._show import excerpt
 
 __all__ = ["MAX_DEPTH", "ParseMode", "Parsed", "Unparsed", "hint", "parse_text"]
@@ -94,12 +94,12 @@ _RELAXED: Final = json.JSONDecoder(
     parse_constant=_refuse_constant,
     strict=False,
 )
-_STRING_OR_COMMA: Final = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])', re.DOTALL)
-_CUT_TOKEN: Final = re.compile(
+_STRING_OR_COMMA: Final = r'(?s)"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])'
+_CUT: Final = (
     r"t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|(?:\.\d*)?[eE][+-]?|\\?u[0-9a-fA-F]{0,4}|"
 )
 """What a token may look like where a text was cut; nothing at all, most often."""
-_FENCE: Final = re.compile(r"[ \t]{0,3}(`{3,})[ \t]*([\w+#.-]*)[ \t]*")
+_FENCE: Final = r"[ \t]{0,3}(`{3,})[ \t]*([\w+#.-]*)[ \t]*"
 
 
 def parse_text(text: str, mode: ParseMode, *, starts: str = "{[") -> Parsed | Unparsed:
@@ -171,7 +171,7 @@ def _explain(error: Exception, text: str) -> Unparsed:
     # The decoder reports an unterminated string at its start, all else where it is.
     rest = text[error.pos : error.pos + 40].rstrip()
     started = text.lstrip()[:1] in {"{", "[", '"'}
-    cut = error.msg.startswith("Unterminated string") or _CUT_TOKEN.fullmatch(rest)
+    cut = error.msg.startswith("Unterminated string") or re.fullmatch(_CUT, rest)
     if started and cut:
         return Unparsed(
             message=f"stops before its JSON is complete, at {excerpt(text[-30:])}",
@@ -218,7 +218,7 @@ def _fences(text: str) -> list[tuple[str, str, bool]]:
     found: list[tuple[str, str, bool]] = []
     label, ticks, content = "", "", list[str]()
     for line in text.splitlines(keepends=True):
-        match = _FENCE.fullmatch(line.rstrip("\r\n"))
+        match = re.fullmatch(_FENCE, line.rstrip("\r\n"))
         if not ticks:
             if match:
                 ticks, label, content = match[1], match[2].lower(), []
@@ -282,8 +282,10 @@ def _search(text: str, starts: str) -> Parsed | Unparsed | None:
 def _read_at(text: str, start: int) -> tuple[Parsed | Unparsed, int | None]:
     """Read a document at `start`: what was found, and where to go on if at all."""
     # Blanks take the place of trailing commas, so that positions stay the same.
-    source = _STRING_OR_COMMA.sub(
-        lambda match: match[0] if match[0] != "," else " ", text[start:]
+    source = re.sub(
+        _STRING_OR_COMMA,
+        lambda match: match[0] if match[0] != "," else " ",
+        text[start:],
     )
     try:
         document, _ = cast("tuple[object, int]", _RELAXED.raw_decode(source))

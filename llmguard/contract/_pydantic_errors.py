@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, cast
 
+from .._dataclass import dataclass
 from ..outcome import Violation
 from ._kinds import is_object
 from ._pointer import MISSING, child, join

@@ -7,7 +7,6 @@ something open, the answer is yes.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol, cast
@@ -113,8 +112,10 @@ def _follow(parts: tuple[str, ...], root: object) -> list[object]:
 
 
 def _unknown(field: str, error: LookupError) -> ConfigError:
+    from difflib import get_close_matches
+
     part, where, known = cast("tuple[str, str, list[str]]", error.args)
-    close = difflib.get_close_matches(part, known, n=1)
+    close = get_close_matches(part, known, n=1)
     guess = f"; did you mean `{close[0]}`?" if close else ""
     has = (
         f"it has {', '.join(f'`{name}`' for name in known)}" if known else "it has none"

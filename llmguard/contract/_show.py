@@ -9,11 +9,11 @@ from typing import Final
 __all__ = ["excerpt", "hidden", "oxford", "shorten", "show"]
 
 _LIMIT: Final = 60
-_SECRET_NAME: Final = re.compile(
-    r"passw|passphrase|secret|token|api_?-?key|credential|private_?-?key|\bcvv|\bcvc",
-    re.IGNORECASE,
+_PRIVATE_NAME: Final = (
+    r"(?i)passw|passphrase|secret|token|api_?-?key|credential|private_?-?key"
+    r"|\bcvv|\bcvc"
 )
-_SECRET_TEXT: Final = re.compile(
+_PRIVATE_TEXT: Final = (
     r"\b(?:sk|pk|rk|ghp|gho|ghs|glpat|xox[abprs]|AKIA|ASIA)[-_A-Za-z0-9]{12,}"
     r"|\beyJ[-_A-Za-z0-9]{8,}\.[-_A-Za-z0-9.]{8,}"
     r"|(?i:\bbearer\s+)[-._~+/A-Za-z0-9]{12,}"
@@ -27,7 +27,7 @@ def shorten(text: str, limit: int = _LIMIT) -> str:
 
 def hidden(text: str) -> str:
     """Replace what looks like a credential by `***`."""
-    return _SECRET_TEXT.sub("***", text)
+    return re.sub(_PRIVATE_TEXT, "***", text)
 
 
 def excerpt(text: str) -> str:
@@ -44,7 +44,7 @@ def show(value: object, *, path: str = "", limit: int = _LIMIT) -> str:
         path: JSON pointer of the value; a field named like a secret is hidden.
         limit: Characters to keep.
     """
-    if _SECRET_NAME.search(path.rpartition("/")[2]):
+    if re.search(_PRIVATE_NAME, path.rpartition("/")[2]):
         return "***"
     try:
         text = json.dumps(value, ensure_ascii=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from .._dataclass import dataclass
 from ..outcome import Kind, Violation
 
 __all__ = ["MAX_VIOLATIONS", "Verdict", "refused"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from .._dataclass import dataclass
 from ..errors import ConfigError
 from ..outcome import Kind
 from ..reply import Reply

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from .._dataclass import dataclass
 from ..errors import ConfigError
 from ._deadline import CALL_CONTEXT, CallContext
 

@@ -7,9 +7,10 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from .._dataclass import dataclass
 from ..breaker import upper_rate
 from ..errors import ConfigError, ContractError
 from ..outcome import Attempt, Kind

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from .._dataclass import dataclass
 from ..breaker import upper_rate
 from ..outcome import Kind
 from ..telemetry.activity import DRILL, EXERCISE

@@ -11,11 +11,12 @@ import inspect
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from .. import config
+from .._dataclass import dataclass
 from ..errors import ConfigError
 from ._binder import Binder, visible_signature
 from ._builtin_tiers import FunctionTier

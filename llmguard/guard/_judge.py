@@ -6,9 +6,10 @@ then the contract judges; then the confidence is compared with the tier's minimu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .._dataclass import dataclass
 from ..adapters import classify, read_reply, reply_failure, verify_served
 from ..errors import (
     CallError,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from .._dataclass import dataclass
 from ..pins import Pin, resolve
 from ._binder import Binder
 from ._builtin_tiers import FunctionTier, OnPin

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
-from dataclasses import dataclass
 from typing import Final
 
+from .._dataclass import dataclass
 from ._forks import renew_after_fork
 
 __all__ = ["RetryBudget", "RetryPolicy", "backoff"]

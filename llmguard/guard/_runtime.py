@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, cast
 
+from .._dataclass import dataclass
 from ..breaker import BreakerRegistry
 from ..clock import SYSTEM_CLOCK, Clock
 from ._forks import renew_after_fork

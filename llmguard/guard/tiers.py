@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from .._dataclass import dataclass
 from ..errors import ConfigError
 from ..outcome import Attempt
 

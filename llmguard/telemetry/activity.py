@@ -7,12 +7,11 @@ about once a second. A store that is down or slow costs counts, never calls.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from .._dataclass import dataclass
 from ..outcome import Attempt, Kind, Outcome
 
 __all__ = ["DRILL", "EXERCISE", "Activity", "process_name"]
@@ -28,7 +27,9 @@ _MAX_ROWS = 10_000
 
 def process_name() -> str:
     """Return `host:pid`, which names this process in the store."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    from socket import gethostname  # with ssl, a tenth of what `import llmguard` takes
+
+    return f"{gethostname()}:{os.getpid()}"
 
 
 @dataclass(slots=True)

@@ -19,13 +19,12 @@ from typing import Final
 from .._check import Check
 from .._show import oxford
 from ._build import STRINGS, as_text, build, optional, wrong
-from ._words import SCRIPTS, WORDS
 
 __all__ = ["detect_language", "language"]
 
 Detector = Callable[[str], str | None]
 
-_WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+_WORD: Final = r"[^\W\d_]+(?:'[^\W\d_]+)?"
 _LEAST_HITS: Final = 2
 _LEAST_SHARE: Final = 0.12
 """Below this share of common words the text is a list, code, or another language."""
@@ -47,6 +46,8 @@ def language(
         ConfigError: No code, one that the built-in heuristic does not know, or the
             package is not installed.
     """
+    from ._words import SCRIPTS, WORDS  # large, and few programs need them
+
     known = set(WORDS) | {code for code, _, _ in SCRIPTS}
     if not codes:
         wrong("language", "give the codes that are allowed, such as 'en'")
@@ -97,11 +98,13 @@ def detect_language(text: str) -> str | None:
     Returns:
         An ISO 639-1 code.
     """
+    from ._words import WORDS
+
     text = unicodedata.normalize("NFC", text[:_MAX_TEXT]).casefold()
     by_script = _by_script(text)
     if by_script is not None:
         return by_script
-    words = _WORD.findall(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    words = re.findall(_WORD, text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     counts = Counter(words)
     scores = sorted(
         (
@@ -117,6 +120,8 @@ def detect_language(text: str) -> str | None:
 
 
 def _by_script(text: str) -> str | None:
+    from ._words import SCRIPTS
+
     letters = sum(character.isalpha() for character in text)
     for code, share, script in SCRIPTS:
         if letters and len(script.findall(text)) >= share * letters:
