@@ -43,6 +43,7 @@ _THERE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--prices", type=_THERE, help="TOML: a table per model, see the docs.")
 @click.option("--full", is_flag=True, help="Go on after a block: name all that broke.")
 @click.option("--journal", type=_FILE, help="Unless given, under `.llmguard/suites`.")
+@click.option("--no-journal", is_flag=True, help="Keep no journal: no resuming.")
 @click.option("--resume", type=_THERE, help="Journal of an interrupted run.")
 @click.option("--record", type=_FILE, help="Write answers, for `replay:FILE`.")
 @click.option("--no-evidence", is_flag=True, help="Keep no verdict in the store.")
@@ -54,6 +55,7 @@ def run_command(
     name: str | None,
     resume: Path | None,
     journal: Path | None,
+    no_journal: bool,
     no_evidence: bool,
     dry_run: bool,
     quiet: bool,
@@ -87,7 +89,7 @@ def run_command(
         click.echo(expected(suite, paired=paired, **_limits(options)), err=True)
     if dry_run:
         return
-    if resume is None:
+    if resume is None and not no_journal:
         journal = journal or _place(suite)
     report = run(
         suite,
