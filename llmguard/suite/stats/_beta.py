@@ -14,7 +14,6 @@ __all__ = ["log_beta", "log_mean_exp", "log_sum_exp", "log_tails"]
 _LN2: Final = math.log(2.0)
 _SMALLEST: Final = 1e-300
 _PRECISION: Final = 1e-15
-_MOST_TERMS: Final = 1_000_000
 
 
 def log_beta(a: float, b: float) -> float:
@@ -68,11 +67,11 @@ def _log_complement(log_p: float) -> float:
 
 
 def _fraction(a: float, b: float, x: float) -> float:
-    """Evaluate the continued fraction by Lentz's method."""
-    value = d = _away_from_zero(1.0 - (a + b) * x / (a + 1))
-    d = value = 1.0 / d
-    c = 1.0
-    for m in range(1, _MOST_TERMS):
+    """Evaluate the continued fraction by Lentz's method; it converges on this side."""
+    d = value = 1.0 / _away_from_zero(1.0 - (a + b) * x / (a + 1))
+    c, m, change = 1.0, 0, 0.0
+    while abs(change - 1.0) >= _PRECISION:
+        m += 1
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         d = 1.0 / _away_from_zero(1.0 + even * d)
         c = _away_from_zero(1.0 + even / c)
@@ -80,9 +79,8 @@ def _fraction(a: float, b: float, x: float) -> float:
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         d = 1.0 / _away_from_zero(1.0 + odd * d)
         c = _away_from_zero(1.0 + odd / c)
-        value *= c * d
-        if abs(c * d - 1.0) < _PRECISION:
-            break
+        change = c * d
+        value *= change
     return value
 
 

@@ -176,10 +176,10 @@ def _accept_calls(rule: Rule, design: Design) -> int | None:
         for case in cases:
             calls += 1
             decider.feed(rule.name, str(case), False, False)
-            if decider.decided:
+            if not decider.open:
                 return calls
         decider.end_round()
-        if decider.decided:
+        if not decider.open:
             return calls
     return None
 
@@ -190,7 +190,7 @@ def _block_failures(rule: Rule, design: Design) -> int | None:
     cases = 1 if rule.per_prompt else rule.cases or design.cases
     for calls in range(design.cap * cases):
         decider.feed(rule.name, str(calls % cases), True, False)
-        if decider.decided:
+        if not decider.open:
             return calls + 1
         if calls % cases == cases - 1:
             decider.end_round()

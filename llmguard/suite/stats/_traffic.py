@@ -114,9 +114,8 @@ class TrafficTrack:
     def _means(self) -> list[float]:
         groups: dict[str, list[float]] = {}
         for case, tally in self._cases.items():
-            if tally.n:
-                cluster = self._clusters.get(case, case)
-                groups.setdefault(cluster, []).append(self._claim.outcome(tally))
+            cluster = self._clusters.get(case, case)
+            groups.setdefault(cluster, []).append(self._claim.outcome(tally))
         return [math.fsum(group) / len(group) for group in groups.values()]
 
 

@@ -11,6 +11,23 @@ from hypothesis import strategies as st
 
 from llmguard.errors import ConfigError
 from llmguard.suite.stats import PairedBetting, e_bh
+from llmguard.suite.stats._betting import EarlyBets
+
+
+def test_early_bets_stop_where_the_bound_says_nothing() -> None:
+    """At 90 % the fourth prompt of ten may always fail; nothing is bet on it."""
+    bets = EarlyBets(size=40, mean=0.9, low=0.0, grid=(0.5,))
+    for _ in range(4):
+        bets.see(1.0)
+    before = bets.log_e
+    for _ in range(4):
+        bets.see(1.0)
+    assert bets.log_e == before > 0
+    fresh = EarlyBets(size=40, mean=0.1, low=0.0, grid=(0.5,))
+    fresh.stop()
+    fresh.see(1.0)
+    assert fresh.log_e == 0.0
+
 
 MARGINS = st.sampled_from([(0.0, 0.05), (0.02, 0.1), (0.0, 0.9), (0.1, 0.3)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +91,16 @@ def test_all_pairs_alike() -> None:
     """The bounds stay within [-1, 1]."""
     low, high = paired_interval(10, 10, 0)
     assert 0.4 < low < high == pytest.approx(1.0)
+
+
+def test_without_scipy_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only exact intervals need it."""
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    with pytest.raises(ConfigError, match=r"pip install 'llmguard-toolkit\[suite\]'"):
+        clopper_pearson(1, 10)
+    assert wilson(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("counts", [(-1, 5), (6, 5)])

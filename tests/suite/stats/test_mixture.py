@@ -12,7 +12,12 @@ from scipy import integrate, special, stats
 
 from llmguard.errors import ConfigError
 from llmguard.suite.stats import BetaMixture
-from llmguard.suite.stats._beta import log_mean_exp, log_sum_exp, log_tails
+from llmguard.suite.stats._beta import (
+    _log_complement,
+    log_mean_exp,
+    log_sum_exp,
+    log_tails,
+)
 
 LEVEL = math.log(20)
 RATES = st.sampled_from(
@@ -175,6 +180,13 @@ def test_rates_need_a_gap(rates: tuple[float, float]) -> None:
     """Without one nothing can ever be told apart."""
     with pytest.raises(ConfigError, match="0 < tolerate < unacceptable <= 1"):
         BetaMixture(tolerate=rates[0], unacceptable=rates[1])
+
+
+def test_a_tail_that_is_everything() -> None:
+    """The other one is nothing, not a domain error."""
+    assert _log_complement(0.0) == -math.inf
+    assert (-math.inf, 0.0) == log_tails(2, 3, 0.0)
+    assert (0.0, -math.inf) == log_tails(2, 3, 1.0)
 
 
 def test_sums_of_logarithms() -> None:

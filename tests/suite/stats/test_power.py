@@ -172,6 +172,31 @@ def test_the_usual_scenarios() -> None:
     assert len(power([SIX[2]], cases=4, cap=3, runs=2).scenarios) == 4
 
 
+def test_pending_rules_have_a_price_too() -> None:
+    """They end a run when they are decided, though they give no verdict."""
+    pending = replace(SIX[0], gating=False)
+    (found,) = power([pending], cases=40, scenarios=()).rules
+    assert (200, 2) == (found.accept_calls, found.block_failures)
+    ended = expect_calls([pending], Scenario(name="s", icc=0.0), FORTY, runs=3)
+    assert ended.verdicts[Verdict.UNDECIDED] == 1
+    assert ended.mean < 2000
+
+
+def test_a_rule_for_some_cases_calls_no_others_for_long() -> None:
+    """Ten boundary cases of forty are asked on when the rest is done."""
+    few = replace(SIX[2], name="few", cases=10)
+    rules = [replace(SIX[2], unacceptable=0.5), few]
+    clean = Scenario(name="s", rates={"few": 0.0, "refusal": 0.0}, icc=0.0)
+    assert expect_calls(rules, clean, FORTY, runs=2).mean == 3 * 40
+
+
+def test_a_rate_of_zero_is_accepted_at_the_first_chance() -> None:
+    """Group plans know the two certain rates as well."""
+    plan = group_plan(0.005, 0.02, alpha=0.01, beta=0.05)
+    assert (400, 0, 1) == plan.expect(0.0)
+    assert (200, 1, 0) == plan.expect(1.0)
+
+
 def test_prompts_without_a_spread_are_alike() -> None:
     """A rate of zero, or no correlation, leaves every prompt the same."""
     for rates, icc in (({"schema": 0.0}, 0.3), ({"schema": 0.0}, 0.0)):
