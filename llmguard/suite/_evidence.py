@@ -169,7 +169,10 @@ class Evidence:
                 AssertionEvidence(**(row | {"status": Status(row["status"])}))
                 for row in data["assertions"]
             ]
-            known = {"verdict": Verdict(data["verdict"]), "assertions": tuple(rows)}
+            known: dict[str, Any] = {
+                "verdict": Verdict(data["verdict"]),
+                "assertions": tuple(rows),
+            }
             return cls(**(data | known))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ConfigError):

@@ -138,6 +138,22 @@ def test_a_single_bad_prompt_is_blocked_alone() -> None:
     assert ("c7", 4, True) == (suspect.case, suspect.failures, suspect.listed)
 
 
+def test_a_suspicion_is_not_on_the_list() -> None:
+    """One failure makes a prompt worth a look; three in a row put it on the list."""
+    decider = Decider([replace(SCHEMA, tolerate=0.01)], cases=40)
+    _round(decider, ["c3"])
+    (suspect,) = decider.state("schema").suspects
+    assert ("c3", 1, 1, False) == (
+        suspect.case,
+        suspect.n,
+        suspect.failures,
+        suspect.listed,
+    )
+    _round(decider, ["c3"])
+    _round(decider, ["c3"])
+    assert decider.state("schema").suspects[0].listed
+
+
 def test_prompts_are_accepted_one_by_one() -> None:
     """After 12 calls without a failure a prompt is done; the failing one goes on."""
     decider = Decider([WORST], cases=40)
