@@ -139,8 +139,8 @@ def test_a_single_bad_prompt_is_blocked_alone() -> None:
 
 
 def test_a_suspicion_is_not_on_the_list() -> None:
-    """One failure makes a prompt worth a look; three in a row put it on the list."""
-    decider = Decider([replace(SCHEMA, tolerate=0.01)], cases=40)
+    """One failure makes a prompt worth a look; four in a row put it on the list."""
+    decider = Decider([replace(SCHEMA, tolerate=0.01)], cases=40, alpha=1e-6)
     _round(decider, ["c3"])
     (suspect,) = decider.state("schema").suspects
     assert ("c3", 1, 1, False) == (
@@ -149,8 +149,8 @@ def test_a_suspicion_is_not_on_the_list() -> None:
         suspect.failures,
         suspect.listed,
     )
-    _round(decider, ["c3"])
-    _round(decider, ["c3"])
+    for _ in range(3):
+        _round(decider, ["c3"])
     assert decider.state("schema").suspects[0].listed
 
 
