@@ -71,6 +71,17 @@ def test_a_block_is_what_the_round_would_end_with() -> None:
     assert whole.state("loose").log_block == part.state("loose").log_block
 
 
+def test_early_bets_end_with_the_first_round() -> None:
+    """However short it was: what comes later counts as the round will end."""
+    decider = Decider([SCHEMA], cases=40)
+    _round(decider, cases=[])
+    for case in CASES[:2]:
+        decider.feed("schema", case, failed=True)
+    closed = BetaMixture(tolerate=0.005, unacceptable=0.02).log_block(40, 2)
+    expected = math.log(5 / 6 * math.exp(closed) + 1 / 6)
+    assert decider.state("schema").log_block == pytest.approx(expected)
+
+
 def test_not_before_the_third_round() -> None:
     """A few answers per prompt are the least to speak of a suite."""
     decider = Decider([LOOSE], cases=40)
