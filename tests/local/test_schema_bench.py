@@ -15,6 +15,7 @@ import pytest
 
 from llmguard_fallbacks.local import SchemaRefusedError
 from llmguard_fallbacks.local._job import FailedError, Result
+from llmguard_fallbacks.local._runtime import RUNTIMES
 
 pytestmark = pytest.mark.gguf
 
@@ -64,12 +65,16 @@ def survey(
     return ends
 
 
-def test_a_sample_of_real_schemas(engine: Any, answer: Callable[..., Result]) -> None:
-    """Forty schemas: nothing invalid, nothing cut off, hardly any refused."""
+def test_a_sample_of_real_schemas(
+    engine: Any, runtime: str, answer: Callable[..., Result]
+) -> None:
+    """Forty schemas, half for each engine: nothing invalid, hardly any refused."""
     count = 40 if engine._context.n_vocab > 300 else 8  # single bytes are slow
-    ends = survey(engine, answer, random.Random(11).sample(records(), count))
+    chosen = random.Random(11).sample(records(), count)
+    half = chosen[[*RUNTIMES].index(runtime) :: len(RUNTIMES)]
+    ends = survey(engine, answer, half)
     assert {*ends} <= {"ok", "refused", "schema"}, ends
-    assert len(ends["ok"]) >= 0.9 * count, ends
+    assert len(ends["ok"]) >= 0.9 * len(half) - 1, ends
 
 
 @pytest.mark.slow
