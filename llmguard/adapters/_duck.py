@@ -12,6 +12,8 @@ def get(obj: object, name: str) -> Any:
     """Return a key of a mapping or an attribute of an object; None when absent."""
     if obj is None:
         return None
+    if type(obj) is dict:  # what JSON gives; asking an abstract class takes longer
+        return obj.get(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - of anything
     if isinstance(obj, Mapping):
         return cast("Mapping[str, Any]", obj).get(name)
     return getattr(obj, name, None)

@@ -11,7 +11,9 @@ from ._reply_common import finish_of, join_text, usage_of
 __all__ = ["read_anthropic"]
 
 
-def read_anthropic(message: object, _confidence: str = "min") -> Reply:
+def read_anthropic(
+    message: object, _confidence: str = "min", *, raw: object = None
+) -> Reply:
     """Return a message's text and tool calls; `stop_reason` "refusal" is a refusal."""
     blocks = get_list(message, "content")
     text = join_text(b for b in blocks if get(b, "type") == "text")
@@ -23,7 +25,7 @@ def read_anthropic(message: object, _confidence: str = "min") -> Reply:
         served_model=get_text(message, "model") or None,
         usage=usage_of(message),
         tool_calls=tuple(_tool(b) for b in blocks if get(b, "type") == "tool_use"),
-        raw=message,
+        raw=message if raw is None else raw,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from .._quick import quick
 from ..reply import Reply, ToolCall
 from ._duck import get, get_list, get_text
 from ._reply_common import finish_of, join_text, sure, usage_of
 
 __all__ = ["content_text", "read_chat", "read_tool_calls"]
+
+_reply: Final = quick(Reply)
 
 
 def read_chat(chat: object, confidence: str, *, raw: object = None) -> Reply:
@@ -21,7 +24,7 @@ def read_chat(chat: object, confidence: str, *, raw: object = None) -> Reply:
         return Reply(finish_reason="error", served_model=served, raw=raw)
     choice = choices[0]
     parsed = get(message, "parsed")
-    return Reply(
+    return _reply(
         text=content_text(get(message, "content")),
         value=parsed,
         has_value=parsed is not None,

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 from typing import Any, Final
 
+from .._quick import quick
 from ..outcome import Usage
 from ._duck import get, get_int
 
 __all__ = ["CONFIDENCES", "finish_of", "join_text", "sure", "usage_of"]
 
+_usage: Final = quick(Usage)
 CONFIDENCES: Final = ("min", "mean", "joint")
 
 _FINISH: Final = {
@@ -45,7 +47,7 @@ def usage_of(raw: object) -> Usage | None:
     for into, out in pairs:
         counts = (get_int(usage, into), get_int(usage, out))
         if counts != (None, None):
-            return Usage(input_tokens=counts[0], output_tokens=counts[1])
+            return _usage(input_tokens=counts[0], output_tokens=counts[1])
     return None
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from .._quick import quick
 from ..reply import Reply, ToolCall
 from ._duck import get, get_list, get_text
 from ._reply_common import finish_of, join_text, sure, usage_of
 
 __all__ = ["read_response"]
 
+_reply: Final = quick(Reply)
 
-def read_response(response: object, confidence: str) -> Reply:
+
+def read_response(response: object, confidence: str, *, raw: object = None) -> Reply:
     """Return a response's text, refusal and tool calls; "error" when it failed."""
     items = get_list(response, "output")
     parts = [part for item in items for part in _message_parts(item)]
     parsed = next((p for part in parts if (p := get(part, "parsed")) is not None), None)
     tools = tuple(call for item in items if (call := _tool_call(item)) is not None)
     logprobs = [token for part in parts for token in get_list(part, "logprobs")]
-    return Reply(
+    return _reply(
         text=join_text(p for p in parts if get(p, "type") == "output_text"),
         value=parsed,
         has_value=parsed is not None,
@@ -28,7 +31,7 @@ def read_response(response: object, confidence: str) -> Reply:
         usage=usage_of(response),
         tool_calls=tools,
         confidence=sure(logprobs, confidence),
-        raw=response,
+        raw=response if raw is None else raw,
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..reply import Reply
 from . import remote_calls
+from ._openai_answer import LazyResponse, json_body
 from ._openai_clients import OpenAIClients
 from ._openai_request import Settings, chat_arguments, responses_arguments
 from ._openai_stream import Accumulator, ChatStream, ResponsesStream, require_answer
@@ -52,17 +53,19 @@ class OpenAIProvider:
 
     def complete(self, request: Request) -> Reply:
         """Send one request and wait for the whole answer."""
-        create = self._create(self.clients.sync)
-        return self._read(create(**self._arguments(request, create)))
+        calls = self._calls(self.clients.sync)
+        arguments = self._arguments(request, calls.create)
+        return self._read(calls.with_raw_response.create(**arguments))
 
     async def acomplete(self, request: Request) -> Reply:
         """Send one request and await the whole answer."""
-        create = self._create(self.clients.for_loop)
-        return self._read(await create(**self._arguments(request, create)))
+        calls = self._calls(self.clients.for_loop)
+        arguments = self._arguments(request, calls.create)
+        return self._read(await calls.with_raw_response.create(**arguments))
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """Send one request and yield the answer as it arrives."""
-        create = self._create(self.clients.sync)
+        create = self._calls(self.clients.sync).create
         total = self._accumulator()
         with closing(create(**self._streaming(request, create))) as events:
             for event in events:
@@ -72,7 +75,7 @@ class OpenAIProvider:
 
     async def astream(self, request: Request) -> AsyncIterator[Chunk]:
         """Send one request and yield the answer as it arrives."""
-        create = self._create(self.clients.for_loop)
+        create = self._calls(self.clients.for_loop).create
         total = self._accumulator()
         events = await create(**self._streaming(request, create))
         try:
@@ -109,7 +112,7 @@ class OpenAIProvider:
 
     def warm(self) -> None:
         """Import the SDK now, which takes longer than many deadlines allow."""
-        self._create(self.clients.sync)
+        self._calls(self.clients.sync)
 
     def close(self) -> None:
         """Close the connections of threads; those of event loops end with the loop."""
@@ -122,15 +125,11 @@ class OpenAIProvider:
     def _check(self) -> None:
         remote_calls.ensure_allowed(self.clients.endpoint, pin=self.pin)
 
-    def _create(self, client: Callable[[], Any]) -> Any:
-        """Return the SDK method to call, on a client that is ready."""
+    def _calls(self, client: Callable[[], Any]) -> Any:
+        """Return the part of the SDK that has `create`, on a client that is ready."""
         self._check()
         sdk = client()
-        return (
-            sdk.chat.completions.create
-            if self.settings.api == "chat"
-            else sdk.responses.create
-        )
+        return sdk.chat.completions if self.settings.api == "chat" else sdk.responses
 
     def _arguments(self, request: Request, create: Any) -> dict[str, Any]:
         build = chat_arguments if self.settings.api == "chat" else responses_arguments
@@ -148,7 +147,12 @@ class OpenAIProvider:
         cls = ChatStream if self.settings.api == "chat" else ResponsesStream
         return cls(self.pin, self.settings.confidence)
 
-    def _read(self, raw: object) -> Reply:
-        settings = self.settings
-        reply = read_answer(raw, settings.api, confidence=settings.confidence)
+    def _read(self, response: Any) -> Reply:
+        api, confidence = self.settings.api, self.settings.confidence
+        body = json_body(response)
+        if body is None:  # not JSON, or no object: whatever the SDK makes of it
+            reply = read_answer(response.parse(), api, confidence=confidence)
+        else:
+            raw = LazyResponse(response)
+            reply = read_answer(body, api, confidence=confidence, raw=raw)
         return require_answer(reply, self.pin)

@@ -29,7 +29,7 @@ __all__ = ["broken", "read_answer", "read_reply", "reply_failure"]
 _reply: Final = quick(Reply)
 _CHAT = frozenset({"ChatCompletion", "ModelResponse", "ChatCompletionResponse"})
 _WRAPPERS = frozenset({"APIResponse", "AsyncAPIResponse", "LegacyAPIResponse"})
-_READERS: Mapping[str, Callable[[object, str], Reply]] = {
+_READERS: Mapping[str, Callable[..., Reply]] = {
     "anthropic": read_anthropic,
     "chat": read_chat,
     "responses": read_response,
@@ -60,18 +60,21 @@ def read_reply(raw: object, *, confidence: str = "min") -> Reply:
         return broken(raw)
 
 
-def read_answer(raw: object, api: str, *, confidence: str = "min") -> Reply:
+def read_answer(
+    answer: object, api: str, *, confidence: str = "min", raw: object = None
+) -> Reply:
     """Return what an adapter received from a known API; never raises.
 
     Args:
-        raw: The SDK's response or its JSON; anything else is a broken answer.
+        answer: The SDK's response or its JSON; anything else is a broken answer.
         api: "chat", "responses" or "anthropic".
         confidence: As for `read_reply`.
+        raw: What `Reply.raw` is to be; None for `answer` itself.
     """
     try:
-        return _READERS[api](raw, confidence)
+        return _READERS[api](answer, confidence, raw=answer if raw is None else raw)
     except Exception:  # noqa: BLE001 - a foreign object's fields may raise anything
-        return broken(raw)
+        return broken(answer)
 
 
 def reply_failure(reply: Reply) -> Failure | None:
