@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 __all__ = ["class_names", "get", "get_int", "get_list", "get_text", "plain"]
@@ -12,11 +13,15 @@ def get(obj: object, name: str) -> Any:
     """Return a key of a mapping or an attribute of an object; None when absent."""
     if obj is None:
         return None
-    if type(obj) is dict:  # what JSON gives; asking an abstract class takes longer
-        return obj.get(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - of anything
-    if isinstance(obj, Mapping):
-        return cast("Mapping[str, Any]", obj).get(name)
-    return getattr(obj, name, None)
+    fields: Any = obj
+    kind: Any = type(obj)
+    return fields.get(name) if _has_keys(kind) else getattr(obj, name, None)
+
+
+@lru_cache(maxsize=256)
+def _has_keys(kind: type[Any]) -> bool:
+    # Remembered: asking an abstract class takes longer than all else here.
+    return issubclass(kind, Mapping)
 
 
 def get_text(obj: object, name: str) -> str | None:
@@ -39,7 +44,13 @@ def get_list(obj: object, name: str) -> list[Any]:
 
 def class_names(obj: object) -> frozenset[str]:
     """Return the names of an object's class and of every base of it."""
-    return frozenset(base.__name__ for base in type(obj).__mro__)
+    kind: Any = type(obj)
+    return _names(kind)
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type[Any]) -> frozenset[str]:
+    return frozenset(base.__name__ for base in kind.__mro__)
 
 
 def plain(value: object) -> Any:
