@@ -189,7 +189,7 @@ async def arun_trial(
     if guard.kind == "gen":
         loop, context = asyncio.get_running_loop(), copy_context()
         return await loop.run_in_executor(
-            executor, context.run, _run_here, walk, runtime
+            executor, lambda: context.run(_run_here, walk, runtime)
         )
     with suppress(CallError, Deferred):  # told by the outcome
         if guard.kind == "agen":

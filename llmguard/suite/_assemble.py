@@ -155,8 +155,8 @@ def _notes(tally: Tally, reports: Sequence[AssertionReport]) -> list[str]:
     }
     if missing := bad.get("candidate", 0):
         notes += [
-            f"`{one.name}`: if all {missing} calls of the candidate that failed in "
-            f"transport had failed it too, its rate would be "
+            f"`{one.name}`: had every call of the candidate that was lost in "
+            f"transport ({missing}) failed it too, its rate would be "
             f"{percent((one.failures + missing) / (one.n + missing))}"
             for one in reports
             if one.status is Status.ACCEPTED and not one.relative

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ..guard._retry import RetryPolicy, backoff
+from ..guard._retry import backoff
 from ..guard._trial import Trial, arun_trial
 from ..outcome import POLICY, Kind
 from ._lines import plain_value
@@ -78,7 +78,7 @@ class Caller:
 
     async def _wait(self, failed: int) -> None:
         await self.runtime.clock.asleep(
-            backoff(failed, policy=RetryPolicy(), rng=self.rng)
+            backoff(failed, policy=self.runtime.retry, rng=self.rng)
         )
 
     def _sample(

@@ -113,9 +113,10 @@ def plain_value(value: object) -> Any:
     dump = getattr(value, "model_dump", None)
     if callable(dump) and not isinstance(value, type):
         return dump(mode="json")
-    if isinstance(value, dict | list) and _is_plain(cast("object", value)):
-        return cast("Any", value)
-    return _by_pydantic(value)
+    held: object = value  # narrowed no further: any JSON may be in it
+    if isinstance(value, dict | list) and _is_plain(held):
+        return held
+    return _by_pydantic(held)
 
 
 def _is_plain(value: object) -> bool:

@@ -110,6 +110,7 @@ async def arun(
         concurrency=_positive("concurrency", concurrency),
         full=full,
     )
+    _refuse_existing(record)
     if known is not None:
         plan.go_on(known)
     else:
@@ -186,7 +187,10 @@ class _Execution:
             caller=Caller(
                 # Nothing of a run goes to the project's store, breakers or budgets.
                 runtime=Runtime(
-                    clock=outer.clock, rng=outer.rng, couriers=outer.couriers
+                    clock=outer.clock,
+                    rng=outer.rng,
+                    couriers=outer.couriers,
+                    retry=outer.retry,
                 ),
                 pace=Pace(plan.concurrency, clock=outer.clock),
                 prices=plan.prices,
@@ -277,6 +281,14 @@ def _notes(plan: Plan, runner: Runner) -> tuple[str, ...]:
             f"the incumbent was not called: {plan.baseline_path!r} stands for it"
         )
     return tuple(notes)
+
+
+def _refuse_existing(record: str | Path | None) -> None:
+    if record is not None and Path(record).exists():
+        raise ConfigError(
+            f"the recording {str(record)!r} exists, and would hold two runs: name "
+            "another file with `--record`"
+        )
 
 
 def _prices(given: Prices | str | Path | None) -> Prices:

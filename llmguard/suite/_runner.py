@@ -263,13 +263,12 @@ class _Calls:
 
     def __init__(self, turns: Sequence[Turn]) -> None:
         self.turns = turns
-        self._left = iter(
-            [
-                (place, arm, order)
-                for place, turn in enumerate(turns)
-                for arm, order in turn.arms
-            ]
-        )
+        calls: list[tuple[int, Arm, int]] = [
+            (place, arm, order)
+            for place, turn in enumerate(turns)
+            for arm, order in turn.arms
+        ]
+        self._left = iter(calls)
         self._found: list[dict[Arm, Entry]] = [{} for _ in turns]
         self._next = 0
 
