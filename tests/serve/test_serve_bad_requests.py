@@ -139,10 +139,11 @@ def test_a_schema_that_fails_every_draw_is_no_answer(client: Any) -> None:
     """When drawing again never helps, the client gets an error, not the wrong JSON."""
     import openai
 
-    flags = {"type": "array", "items": {"type": "boolean"}, "uniqueItems": True}
+    text = {"type": "string", "pattern": "^a$"}
+    different = {"type": "array", "items": text, "uniqueItems": True, "minItems": 2}
     schema = {
         "type": "object",
-        "properties": {"a": {**flags, "minItems": 3, "maxItems": 3}},
+        "properties": {"a": {**different, "maxItems": 2}},
         "required": ["a"],
     }
     with pytest.raises(openai.APIStatusError) as caught:
