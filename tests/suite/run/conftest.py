@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmguard import Model, contract, pinned
+from llmguard import Model, config, contract, pinned
 from llmguard.adapters import Request
 from llmguard.guard import INJECTED, Runtime
 from llmguard.pins import Pin
@@ -23,6 +23,35 @@ SCHEMA = {
     "properties": {"kind": {"type": "string"}},
 }
 GOOD = {"kind": "refund"}
+MODULE = """
+from llmguard import INJECTED, Model, Pin, contract, pinned
+
+PIN = Pin(
+    route="triage",
+    provider="replay",
+    model={old!r},
+    version_class="immutable",
+    options={{"exhausted": "error"}},
+    expect_echo=("*",),
+)
+
+
+@contract({{"type": "object", "required": ["kind"]}})
+@pinned(PIN)
+def triage(text: str, *, model: Model = INJECTED):
+    return model.complete(text)
+"""
+SUITE = """
+name = "shop"
+function = "{module}.py:triage"
+cases = "cases.jsonl"
+owner = "desk"
+
+[[assert]]
+expect = "schema"
+tolerate = 0.02
+unacceptable = 0.2
+"""
 CASES = [
     {
         "id": f"c{n:02}",
@@ -97,3 +126,29 @@ def recording(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path,
+    recording: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[Path]:
+    """Give a project: a function, a suite of twenty cases, and recorded versions."""
+    ids = [f"c{n:02}" for n in range(20)]
+    old = recording("old.jsonl", {one: [GOOD] * 5 for one in ids})
+    recording("bad.jsonl", {one: [{"other": 1}] * 5 for one in ids})
+    recording("short.jsonl", {one: [GOOD] for one in ids})
+    module = f"shop_{abs(hash(request.node.name))}"
+    (tmp_path / f"{module}.py").write_text(MODULE.format(old=str(old)))
+    (tmp_path / "shop.toml").write_text(SUITE.format(module=module))
+    lines = [json.dumps({"id": one, "inputs": {"text": one}}) for one in ids]
+    (tmp_path / "cases.jsonl").write_text("\n".join(lines))
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.llmguard]\nsuites = ["shop.toml"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    config.reset()
+    yield tmp_path
+    config.reset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import pytest
 from llmguard.adapters import Request
 from llmguard.errors import ConfigError
 from llmguard.pins import Pin
-from llmguard.suite import Report, Suite, Verdict, grade, run
+from llmguard.suite import Case, Report, Sample, Suite, Verdict, grade, run
 from llmguard.suite._journal import read_journal
 from llmguard.suite._runner import Runner
-from llmguard.suite.expect import length, schema
+from llmguard.suite.expect import custom, length, schema
 from llmguard.testing import FakeModel
 
 MakeSuite = Callable[..., Suite]
@@ -274,3 +275,22 @@ def test_a_newer_journal_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps({"llmguard_journal": 2}) + "\n")
     with pytest.raises(ConfigError, match="format 2"):
         read_journal(path)
+
+
+def test_a_judge_that_asks_a_model_is_asked_once(
+    make_suite: MakeSuite, failing: Failing, tmp_path: Path
+) -> None:
+    """What it said is in the journal, so grading again and resuming ask nobody."""
+    asked: list[str] = []
+
+    def judge(case: Case, sample: Sample) -> bool:
+        asked.append(case.id)
+        return sample.has_value
+
+    slow = custom("graded", judge, tolerate=0.02, unacceptable=0.2)
+    suite = make_suite(replace(slow, waits=True))
+    path = tmp_path / "run.jsonl"
+    report = run(suite, failing("text 3"), seed=4, journal=path, full=True)
+    assert report.calls == len(asked)
+    assert facts(report) == facts(grade(path, suite=suite))
+    assert report.calls == len(asked)
