@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, TextIO
 
@@ -23,7 +24,6 @@ __all__ = ["Child", "Skipped"]
 
 _SLACK: Final = 10
 """Times its limit that a task may take by the clock, when it waits for something."""
-_POLL: Final = 0.5
 MEMORY: Final = 12 << 30
 """Address space of a child, in bytes: an index that needs more counts as a crash."""
 _START_LIMIT: Final = 120.0
@@ -43,12 +43,21 @@ class Child:
         engine: Name of the engine.
         model: The GGUF file.
         path: Folder with packages of its own, put in front of the others.
+        poll: Seconds between two looks at the time it has used.
 
     Raises:
         Skipped: The engine does not start here.
     """
 
-    def __init__(self, engine: str, model: Path, *, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        engine: str,
+        model: Path,
+        *,
+        path: Path | None = None,
+        poll: float = 0.5,
+    ) -> None:
+        self._poll = poll
         self._words = [sys.executable, "-W", "ignore", __file__, engine, str(model)]
         self._environment = dict(os.environ, GGML_NO_BACKTRACE="1")
         if path is not None:
@@ -56,7 +65,11 @@ class Child:
             self._environment["PYTHONPATH"] = os.pathsep.join([str(path), *known])
         self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - lives as long as the child
         self._process: subprocess.Popen[str] | None = None
-        self.about: dict[str, Any] = self._start()
+        try:
+            self.about: dict[str, Any] = self._start()
+        except Skipped:
+            self._said.close()
+            raise
 
     def ask(self, task: Mapping[str, Any], *, limit: float) -> dict[str, Any]:
         """Run one task; `end` of the answer is ok, refused, crashed or timed out."""
@@ -74,7 +87,11 @@ class Child:
         return self._read(limit)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process for good."""
+        self._kill()
+        self._said.close()
+
+    def _kill(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -93,7 +110,7 @@ class Child:
         )
         found = self._read(_START_LIMIT)
         if found["end"] != "ok":
-            self.close()
+            self._kill()
             raise Skipped(found.get("why") or found["end"])
         return found
 
@@ -107,7 +124,7 @@ class Child:
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
             if not self._answers(selector, limit):
-                self.close()
+                self._kill()
                 return {"end": "timed out", "why": f"more than {limit:g} CPU s"}
         line = output.readline()
         if not line.endswith("\n"):
@@ -119,7 +136,7 @@ class Child:
         """Wait for a line; False once the task has used up its time."""
         pid, start = self._running().pid, time.monotonic()
         before = _cpu_seconds(pid)
-        while not selector.select(_POLL):
+        while not selector.select(self._poll):
             if _cpu_seconds(pid) - before > limit:
                 return False
             if time.monotonic() - start > limit * _SLACK:
@@ -128,7 +145,9 @@ class Child:
 
     def _crashed(self) -> dict[str, Any]:
         process = self._running()
-        code = process.wait()
+        with suppress(BrokenPipeError):  # what it was asked and never read
+            process.communicate()
+        code = process.returncode
         self._process = None
         self._said.seek(0)
         lines = self._said.read().strip().splitlines()

@@ -25,6 +25,9 @@ _RULES: Final = (
     "look at it, its order number if it has one, and what it says in one sentence.\n"
 )
 _LOOP: Final = 200_000
+_LEAST: Final = 3
+_FAR: Final = 8
+"""An engine that takes so many times as long as ours leaves after `_LEAST` rounds."""
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -41,6 +44,8 @@ def race(children: Mapping[str, Child], *, rounds: int) -> dict[str, Any]:
         for name in sorted(names, key=lambda n: n == _FREE):
             if name == _FREE:
                 found = _free(racers[OURS], number, tokens)
+            elif len(rows[name]) >= _LEAST and _far_behind(rows, name):
+                continue
             else:
                 found = _object(racers[name], number)
                 tokens = found.get("tokens", 0) if name == OURS else tokens
@@ -49,6 +54,12 @@ def race(children: Mapping[str, Child], *, rounds: int) -> dict[str, Any]:
         loop.append(_loop())
     slow = round(statistics.median(loop) / min(loop), 2)
     return {"rows": rows, "loop_slowdown": slow}
+
+
+def _far_behind(rows: Rows, name: str) -> bool:
+    """Tell whether an engine's turns would take most of the time of the others."""
+    mine, ours = ([row.get("cpu", 0) for row in rows[n]] for n in (name, OURS))
+    return bool(statistics.median(mine) > _FAR * statistics.median(ours))
 
 
 def _prompt(number: int) -> str:
@@ -106,14 +117,14 @@ def show(title: str, found: Mapping[str, Any]) -> dict[str, Any]:
     rounds = len(rows[OURS])
     about = f"{rounds} rounds in turns, loop {found['loop_slowdown']} x its best"
     table(
-        f"{title}: ticket objects, wall ms ({about})",
+        f"{title}: time per completed ticket ({about})",
         head,
         [[name, *each.values()] for name, each in objects.items()],
     )
     tokens = {n: _tokens(rows[n], rows[_FREE]) for n in rows}
     head = ["engine", *tokens[OURS]]
     table(
-        f"{title}: wall ms per emitted token, and its ratio to no constraint at all",
+        f"{title}: time per emitted token, and its ratio to no constraint at all",
         head,
         [[name, *each.values()] for name, each in tokens.items()],
     )
@@ -124,19 +135,17 @@ def _objects(
     rows: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     pairs = [
-        (mine["wall"], base["wall"])
-        for mine, base in zip(rows, ours, strict=True)
+        (mine, base)
+        for mine, base in zip(rows, ours, strict=False)
         if mine["valid"] and base["valid"]
     ]
     done = [row for row in rows if row["valid"]]
     if not pairs:
         return {"valid": f"0/{len(rows)}"} | dict.fromkeys(_HEAD, "-")
-    ratio = spread([a for a, _ in pairs], [b for _, b in pairs], subtract=False)
+    wall, cpu = (_ratio(pairs, clock) for clock in ("wall", "cpu"))
     figures = (
-        1e3 * statistics.median(row["wall"] for row in done),
-        ratio["median"],
-        ratio["low"],
-        ratio["high"],
+        *(1e3 * statistics.median(row[clock] for row in done) for clock in _CLOCKS),
+        *(ratio[part] for ratio in (wall, cpu) for part in ("median", "low", "high")),
         statistics.mean(row["tokens"] for row in done),
         statistics.mean(row.get("forced", 0) for row in done),
         statistics.mean(row["evaluations"] for row in done),
@@ -147,11 +156,21 @@ def _objects(
     }
 
 
+def _ratio(pairs: Sequence[tuple[Any, Any]], clock: str) -> dict[str, float]:
+    mine, ours = ([pair[i][clock] for pair in pairs] for i in (0, 1))
+    return spread(mine, ours, subtract=False)
+
+
+_CLOCKS: Final = ("wall", "cpu")
 _HEAD: Final = (
-    "median",
-    "x llmguard",
+    "wall ms",
+    "CPU ms",
+    "wall x llmguard",
     "25 %",
     "75 %",
+    "CPU x llmguard",
+    "25 %.",
+    "75 %.",
     "tokens",
     "forced",
     "evaluations",
@@ -162,16 +181,21 @@ def _tokens(
     rows: Sequence[Mapping[str, Any]], free: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     pairs = [
-        (1e3 * mine["wall"] / mine["tokens"], 1e3 * base["wall"] / base["tokens"])
-        for mine, base in zip(rows, free, strict=True)
+        (_per_token(mine), _per_token(base))
+        for mine, base in zip(rows, free, strict=False)
         if mine.get("tokens") and base.get("tokens")
     ]
+    head = ("wall ms", "CPU ms", "wall x free", "CPU x free", "25 %", "75 %")
     if not pairs:
-        return dict.fromkeys(("median", "x free", "25 %", "75 %"), "-")
-    ratio = spread([a for a, _ in pairs], [b for _, b in pairs], subtract=False)
-    return {
-        "median": statistics.median(a for a, _ in pairs),
-        "x free": ratio["median"],
-        "25 %": ratio["low"],
-        "75 %": ratio["high"],
-    }
+        return dict.fromkeys(head, "-")
+    wall, cpu = (_ratio(pairs, clock) for clock in _CLOCKS)
+    figures = (
+        *(statistics.median(mine[clock] for mine, _ in pairs) for clock in _CLOCKS),
+        wall["median"],
+        *(cpu[part] for part in ("median", "low", "high")),
+    )
+    return dict(zip(head, figures, strict=True))
+
+
+def _per_token(row: Mapping[str, Any]) -> dict[str, float]:
+    return {clock: 1e3 * row[clock] / row["tokens"] for clock in _CLOCKS}

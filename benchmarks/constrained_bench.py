@@ -2,7 +2,10 @@
 
     python benchmarks/constrained_bench.py --install     # numba and xgrammar, once
     python benchmarks/constrained_bench.py --json constrained.json
-    python benchmarks/constrained_bench.py --coverage    # or one part: --tickets
+    python benchmarks/constrained_bench.py --coverage --schemas 40    # one part, less
+
+Parts are `--coverage` (real schemas, all engines), `--ours` (all of the schemas, with
+llmguard alone) and `--tickets` (one schema, in turns).
 
 Every engine works in a process of its own, so that a crash or a hang is counted and
 nothing else. Real schemas (the sample of JSONSchemaBench) tell what compiles and what
@@ -14,11 +17,12 @@ not there is skipped, with the reason.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +50,7 @@ VOCABULARY: Final = {
 }
 
 
+PARTS: Final = ("coverage", "ours", "tickets")
 EVERY: Final = 815
 
 
@@ -67,10 +72,17 @@ class Plan:
     ours: int = 0
     rounds: int = 0
 
-    def part(self, *, coverage: bool, tickets: bool) -> Plan:
-        """Return the parts that were asked for."""
-        found = self if coverage else replace(self, schemas=0, answers=0, ours=0)
-        return found if tickets else replace(found, rounds=0)
+    def part(self, wanted: Collection[str], *, schemas: int | None) -> Plan:
+        """Return the parts that were asked for; no part stands for all of them."""
+        count = self.schemas if schemas is None else min(schemas, self.schemas)
+        keep = {part: not wanted or part in wanted for part in PARTS}
+        return replace(
+            self,
+            schemas=count * keep["coverage"],
+            answers=min(count, self.answers) * keep["coverage"],
+            ours=self.ours * keep["ours"],
+            rounds=self.rounds * keep["tickets"],
+        )
 
 
 def _random(name: str, shape: dict[str, int]) -> Callable[[Path], Path]:
@@ -86,11 +98,11 @@ def _embedded(_folder: Path) -> Path:
 FULL: Final[Mapping[str, Plan]] = MappingProxyType(
     {
         "0.5B-shaped, vocabulary 128k": Plan(
-            model=_random("b05", SHAPES["0.5B-shaped"]), rounds=11
+            model=_random("b05", SHAPES["0.5B-shaped"]), rounds=7
         ),
         "tiny, vocabulary 2k": Plan(model=_random("tiny", SHAPES["tiny"]), rounds=21),
         "embedded triage-1.0, vocabulary 2k": Plan(
-            model=_embedded, schemas=40, answers=40, rounds=21
+            model=_embedded, schemas=100, answers=100, ours=100, rounds=21
         ),
         "random weights, vocabulary 32k": Plan(
             model=_random("v32", VOCABULARY), schemas=100, answers=100, ours=EVERY
@@ -122,11 +134,11 @@ def install() -> None:
 
 
 @contextmanager
-def started(model: Path) -> Iterator[dict[str, Child]]:
+def started(model: Path, engines: Iterable[str]) -> Iterator[dict[str, Child]]:
     """Start every engine on one model; print which are left out, and why."""
     with ExitStack() as stack:
         children: dict[str, Child] = {}
-        for engine in ENGINES:
+        for engine in engines:
             folder = _folder(engine)
             known = folder if folder.exists() else None
             try:
@@ -159,8 +171,9 @@ def measure(title: str, plan: Plan, folder: Path) -> dict[str, Any]:
     """Do what the plan says with one model; print and return the figures."""
     print(f"\n== {title}", flush=True)
     found: dict[str, Any] = {}
-    with started(plan.model(folder)) as children:
-        chosen = surveying.records(plan.schemas)
+    engines = ENGINES if plan.schemas or plan.rounds else (racing.OURS,)
+    with started(plan.model(folder), engines) as children:
+        chosen = surveying.records(plan.schemas) if plan.schemas else []
         if chosen and children:
             rows = surveying.survey(children, chosen, answers=plan.answers)
             found["coverage"] = surveying.show(title, rows)
@@ -177,15 +190,19 @@ def measure(title: str, plan: Plan, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    asked = options(__doc__ or "", "--install", "--coverage", "--tickets")
+    asked = options(__doc__ or "", "--install", *(f"--{part}" for part in PARTS))
+    wanted = {part for part in PARTS if getattr(asked, part)}
+    more = argparse.ArgumentParser(add_help=False)
+    more.add_argument("--schemas", type=int)
+    count = more.parse_known_args()[0].schemas
     if asked.install:
         install()
         return
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for title, plan in (QUICK if asked.quick else FULL).items():
-            part = plan.part(coverage=not asked.tickets, tickets=not asked.coverage)
-            if part.schemas or part.rounds:
+            part = plan.part(wanted, schemas=count)
+            if part.schemas or part.ours or part.rounds:
                 found[title] = measure(title, part, Path(folder))
     report({"models": found}, machine(), asked.json)
 
