@@ -92,7 +92,7 @@ def run_command(
     if resume is None and not no_journal:
         journal = journal or _place(suite)
     report = run(
-        suite,
+        name or suite,
         candidate,
         incumbent=incumbent or (True if with_incumbent else None),
         journal=journal,

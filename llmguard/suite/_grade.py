@@ -114,10 +114,11 @@ def suite_for(journal: Journal, suite: Suite | str | Path | None = None) -> Suit
         return suite
     if suite is not None:
         return find_suite(suite)
-    source = str(journal.header.get("source", ""))
+    header = journal.header
+    source = str(header["source"])
     if source.endswith(".toml") and Path(source).is_file():
         return find_suite(source)
-    return find_suite(str(journal.header["suite"]))
+    return find_suite(header["target"] or header["suite"])
 
 
 def _graded_notes(suite: Suite, header: Mapping[str, Any]) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ class Plan:
     max_cost: float | None
     concurrency: int
     full: bool
+    target: str = ""
     candidate: Pin = field(init=False)
     incumbent: Pin | None = None
     baseline: Mapping[str, Sequence[Sample]] | None = None
@@ -124,6 +125,7 @@ class Plan:
             "suite": suite.name,
             "suite_digest": suite.digest,
             "source": suite.source,
+            "target": self.target,
             "function": suite.function_name,
             "candidate": pin_document(self.candidate),
             "incumbent": self.incumbent and pin_document(self.incumbent),

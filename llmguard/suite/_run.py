@@ -109,6 +109,7 @@ async def arun(
         max_cost=found.budget if max_cost is None else max_cost,
         concurrency=_positive("concurrency", concurrency),
         full=full,
+        target="" if isinstance(suite, Suite) else str(suite),
     )
     _refuse_existing(record)
     if known is not None:
