@@ -47,7 +47,7 @@ class Reply:
         rule: Name of the rule that fired (rules tiers).
         ticket_id: Ticket that was made (human tier).
         prompt_digest: Digest of the prompt that was sent.
-        raw: The SDK's own response, untouched.
+        raw: The SDK's own response, untouched; built by the SDK when first looked at.
     """
 
     text: str | None = None
