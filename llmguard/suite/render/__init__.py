@@ -6,6 +6,6 @@ from ._document import document, json, load
 from ._html import html
 from ._junit import junit
 from ._markdown import markdown
-from ._text import text
+from ._text import details, text
 
-__all__ = ["document", "html", "json", "junit", "load", "markdown", "text"]
+__all__ = ["details", "document", "html", "json", "junit", "load", "markdown", "text"]

@@ -11,7 +11,7 @@ from ._words import MARKS, claim, clip, facts, flips, interval, rate
 if TYPE_CHECKING:
     from .._report import AssertionReport, Example, Report
 
-__all__ = ["text"]
+__all__ = ["details", "text"]
 
 _SLICES: Final = 3
 _EXAMPLES: Final = 3
@@ -31,6 +31,11 @@ def text(report: Report) -> str:
     if report.notes:
         lines += ["", "Notes", *(f"  - {note}" for note in report.notes)]
     return "\n".join(lines)
+
+
+def details(one: AssertionReport) -> str:
+    """Return what a person must know of one assertion, in a few lines."""
+    return "\n".join([*_details(one)][1:])
 
 
 def _table(assertions: Sequence[AssertionReport]) -> list[str]:
