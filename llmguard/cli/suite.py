@@ -13,6 +13,7 @@ __all__ = ["suite"]
 
 _COMMANDS: Final = {
     "calibrate": ("_suite_calibrate", "Measure how often a detector errs."),
+    "changed": ("_suite_changed", "Suites that a change of the lock calls for."),
     "grade": ("_suite_grade", "Judge a journal again, without calls."),
     "list": ("_suite_show", "The suites that are declared."),
     "power": ("_suite_power", "Calls needed and what can be seen, beforehand."),
