@@ -26,12 +26,6 @@ _FREE_BYTES: Final = 64 * 1024 * 1024
 _EXTRAS: Final = (
     ("openai", "openai", "remote models", "pip install 'llmguard-toolkit[openai]'"),
     (
-        "llama_cpp",
-        "llama-cpp-python",
-        "the local tier",
-        "pip install 'llmguard-fallbacks[llamacpp]'",
-    ),
-    (
         "llguidance",
         "llguidance",
         "constrained decoding",
@@ -50,6 +44,8 @@ _EXTRAS: Final = (
         "pip install llmguard-models",
     ),
 )
+_RUNTIMES: Final = (("llama_cpp", "llama-cpp-python"), ("xllamacpp", "xllamacpp"))
+"""Builds of llama.cpp: any one of them runs the local tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +89,31 @@ def _extras() -> Iterator[Finding]:
         if find_spec(module) is None:
             yield Finding("warn", distribution, f"not installed: no {purpose}", repair)
             continue
-        try:
-            yield Finding("ok", distribution, version(distribution))
-        except PackageNotFoundError:
-            yield Finding("ok", distribution, "installed")
+        yield _installed(distribution)
+    yield from _runtimes()
     names = sorted(e.name for e in entry_points(group="llmguard.providers"))
     yield Finding("ok", "providers", ", ".join(["openai", "replay", *names]))
+
+
+def _installed(distribution: str) -> Finding:
+    try:
+        return Finding("ok", distribution, version(distribution))
+    except PackageNotFoundError:
+        return Finding("ok", distribution, "installed")
+
+
+def _runtimes() -> Iterator[Finding]:
+    there = [name for module, name in _RUNTIMES if find_spec(module) is not None]
+    yield from map(_installed, there)
+    if not there:
+        yield Finding(
+            "warn",
+            "llama.cpp",
+            f"none of {', '.join(name for _, name in _RUNTIMES)} is installed: no "
+            "local tier",
+            "pip install 'llmguard-fallbacks[llamacpp]', or without a compiler "
+            "'llmguard-fallbacks[xllamacpp]'",
+        )
 
 
 def _lock() -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from typing import Any, cast
 from llmguard.errors import ConfigError
 from llmguard.pins import sha256_file
 
+from ..local._runtime import RUNTIMES
 from ._gguf import GGUFHeader, read_header
 
 __all__ = ["Shelf", "WeightsRecord", "describe_file", "runtime_build"]
@@ -83,11 +84,13 @@ def describe_file(path: Path, *, name: str = "", source: str = "") -> WeightsRec
 
 
 def runtime_build() -> str:
-    """Return the installed llama.cpp binding and its version; "" without one."""
-    try:
-        return f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}"
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+    """Return the llama.cpp runtime that is used and its version; "" without one."""
+    for name in RUNTIMES:
+        try:
+            return f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ""
 
 
 def _digest(text: str) -> str:
