@@ -8,7 +8,7 @@ do is the same: a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
 from dataclasses import dataclass as _standard
 from reprlib import recursive_repr
@@ -37,7 +37,7 @@ else:
         made.__init__ = _initialiser(made, frozen=frozen)
         shared = {"__repr__": _repr}
         if eq:
-            shared |= {"__eq__": _eq, "__hash__": _hash if frozen else None}
+            shared |= {"__eq__": _eq, "__hash__": _hash_of if frozen else None}
         if frozen:
             shared |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
         if frozen and options.get("slots"):
@@ -111,14 +111,14 @@ def _eq(self: Any, other: object) -> object:
     return _compared(self) == _compared(other)
 
 
-def _hash(self: Any) -> int:
+def _hash_of(self: Any) -> int:  # pyright: ignore[reportUnusedFunction] - used above, which checkers skip
     return hash(_compared(self))
 
 
 def _is_fixed(self: Any, name: str) -> bool:
     """Tell whether a frozen class says so, or a subclass with more attributes."""
-    cls = type(self)
-    return "__dataclass_fields__" in vars(cls) or name in cls.__dataclass_fields__
+    own: Mapping[str, object] = vars(self.__class__)
+    return "__dataclass_fields__" in own or name in self.__dataclass_fields__
 
 
 def _refuse_to_set(self: Any, name: str, value: object) -> None:
