@@ -8,7 +8,7 @@ do is the same: a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
 from dataclasses import dataclass as _standard
 from reprlib import recursive_repr
@@ -117,8 +117,8 @@ def _hash_of(self: Any) -> int:  # pyright: ignore[reportUnusedFunction] - used 
 
 def _is_fixed(self: Any, name: str) -> bool:
     """Tell whether a frozen class says so, or a subclass with more attributes."""
-    own: Mapping[str, object] = vars(self.__class__)
-    return "__dataclass_fields__" in own or name in self.__dataclass_fields__
+    own: type[object] = self.__class__
+    return "__dataclass_fields__" in own.__dict__ or name in self.__dataclass_fields__
 
 
 def _refuse_to_set(self: Any, name: str, value: object) -> None:
