@@ -161,6 +161,18 @@ def _notes(tally: Tally, reports: Sequence[AssertionReport]) -> list[str]:
             for one in reports
             if one.status is Status.ACCEPTED and not one.relative
         ]
+    for arm in ("candidate", "incumbent"):
+        seen = {
+            entry.sample.fingerprint
+            for pair in tally.pairs
+            for entry in pair.entries()
+            if entry.sample.arm == arm and entry.sample.fingerprint
+        }
+        if len(seen) > 1:
+            notes.append(
+                f"the {arm} answered under {len(seen)} system fingerprints: its "
+                "provider changed something while the run went on"
+            )
     if same := tally.repeats.same:
         notes.append(
             f"{len(same)} cases gave the same answer five times and were left out of "

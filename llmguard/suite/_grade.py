@@ -62,6 +62,13 @@ def grade(journal: str | Path, *, suite: Suite | str | Path | None = None) -> Re
 
 def _grade(tally: Tally, journal: Journal) -> bool:
     """Feed a journal; True when all of it was used without a decision before."""
+    whole = _feed(tally, journal)
+    tally.finish()
+    return whole and not _settled(tally)
+
+
+def _feed(tally: Tally, journal: Journal) -> bool:
+    """Feed it as the run did: to the end, or to the first decision."""
     full = bool(journal.header["settings"]["full"])
     rounds: dict[int, list[Pair]] = defaultdict(list)
     for pair in _pairs(journal, tally):
@@ -70,14 +77,20 @@ def _grade(tally: Tally, journal: Journal) -> bool:
     for number, pairs in sorted(rounds.items()):
         for pair in pairs:
             tally.take(pair)
-            if not full and _settled(tally):
+            if _done(tally, full=full):
                 return False
         if number in closed:  # nothing is accepted within a round
             tally.close()
-        if not full and _settled(tally):
+        if _done(tally, full=full):
             return False
-    tally.finish()
-    return not _settled(tally)
+    return True
+
+
+def _done(tally: Tally, *, full: bool) -> bool:
+    """Tell whether the run stopped here."""
+    if not full or tally.verdict is Verdict.ERROR:
+        return _settled(tally)
+    return _settled(tally) and not any(map(tally.open, tally.cases))
 
 
 def _settled(tally: Tally) -> bool:

@@ -98,6 +98,7 @@ class Plan:
         self.candidate = pin_from(header["candidate"])
         self.incumbent = header["incumbent"] and pin_from(header["incumbent"])
         self.seed = header["seed"]
+        self.full = self.full or bool(header["settings"]["full"])
         if header["baseline"]:
             self._read_baseline(Path(header["baseline"]))
 

@@ -123,7 +123,7 @@ def test_a_run_goes_on_after_a_signal(
         assert code == broken.returncode, said
         kept = read_journal(folder / "broken.jsonl").entries
         shop.signal, before = None, shop.asked
-        again = started(folder, "--quiet", "--full", "--resume", "broken.jsonl")
+        again = started(folder, "--quiet", "--resume", "broken.jsonl")
         out, err = again.communicate(timeout=90)
         assert 1 == again.returncode, err
     whole = read_journal(folder / "broken.jsonl")
