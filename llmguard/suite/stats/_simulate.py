@@ -56,7 +56,8 @@ class Scenario:
         incumbent: Failure rate of the incumbent under relative rules.
         icc: Correlation of two calls of one prompt, in [0, 1); prompts' rates are drawn
             from a beta distribution and scaled to the mean. 0.3 is mild: 0.47 to 0.76
-            have been measured for correctness.
+            have been measured for correctness. Under a clean per-prompt rule all
+            prompts are alike: a draw that makes one of them bad is not clean.
     """
 
     name: str
@@ -173,7 +174,8 @@ def _rates(rule: Rule, scenario: Scenario, cases: int, rng: random.Random) -> _R
     clean = base if rule.relative else rule.tolerate * _CLEAN
     rate = scenario.rates.get(rule.name, clean)
     size = min(rule.cases or cases, cases)
-    shape = _shape(rate or base, scenario.icc, size, rng)
+    alike = rule.per_prompt and rule.name not in scenario.rates
+    shape = _shape(rate or base, 0.0 if alike else scenario.icc, size, rng)
     return [(min(rate * x, 1.0), min(base * x, 1.0)) for x in shape]
 
 

@@ -203,3 +203,9 @@ def test_prompts_without_a_spread_are_alike() -> None:
         clean = {rule.name: 0.0 for rule in SIX} | rates
         scenario = Scenario(name="s", rates=clean, icc=icc)
         assert expect_calls(SIX, scenario, FORTY, runs=2).mean == 200
+
+
+def test_a_clean_version_has_no_bad_prompt() -> None:
+    """Simulated prompts vary, but none of a clean version breaks a per-prompt rule."""
+    found = expect_calls([SIX[0], WORST], Scenario(name="clean"), FORTY, runs=10)
+    assert {Verdict.PROMOTE: 1.0} == {v: p for v, p in found.verdicts.items() if p}
