@@ -17,7 +17,7 @@ from .stats._intervals import clopper_pearson, paired_interval
 if TYPE_CHECKING:
     from ._assertion import Assertion
     from ._facts import Facts
-    from ._tally import Tally
+    from ._tally import Ruling, Tally
     from .stats import RuleState
 
 __all__ = ["INFRASTRUCTURE_SHARE", "assemble"]
@@ -95,7 +95,7 @@ def _assertion(tally: Tally, each: Assertion) -> AssertionReport:
     state, rulings = tally.decider.state(each.name), tally.rulings(each.name)
     scored = scores(rulings)
     interval = _interval(each, state)
-    others = [one.incumbent for one in rulings if one.incumbent is not None]
+    theirs = _incumbent(each, state, rulings)
     judged = sum(score.n for score in scored.values())
     asked = sum(each.applies(tally.cases[pair.case]) for pair in tally.pairs)
     return AssertionReport(
@@ -113,8 +113,8 @@ def _assertion(tally: Tally, each: Assertion) -> AssertionReport:
         failures=state.failures,
         rate=state.rate,
         interval=interval,
-        incumbent_n=len(others),
-        incumbent_failures=sum(one.failed for one in others),
+        incumbent_n=theirs[0],
+        incumbent_failures=theirs[1],
         log_block=state.log_block,
         log_accept=state.log_accept,
         block_at=state.block_at,
@@ -131,6 +131,16 @@ def _assertion(tally: Tally, each: Assertion) -> AssertionReport:
         examples=examples(rulings, scored, tally.cases),
         source=each.source,
     )
+
+
+def _incumbent(
+    each: Assertion, state: RuleState, rulings: Sequence[Ruling]
+) -> tuple[int, int]:
+    """Return its calls and failures: of a relative claim the pairs that decided it."""
+    if each.relative:
+        return state.n, state.incumbent_failures
+    others = [one.incumbent for one in rulings if one.incumbent is not None]
+    return len(others), sum(one.failed for one in others)
 
 
 def _interval(each: Assertion, state: RuleState) -> tuple[float, float]:

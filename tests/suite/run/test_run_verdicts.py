@@ -164,6 +164,20 @@ def test_relative_correctness_is_paired(
     assert "less than 30 points worse than the incumbent" in only.sentence
 
 
+def test_a_relative_rate_is_that_of_the_pairs_that_decided(
+    make_suite: MakeSuite, failing: Failing
+) -> None:
+    """Calls that other assertions went on with are in neither arm's rate."""
+    suite = make_suite(
+        schema(name="worse", relative=True, tolerate=0.02, unacceptable=0.3),
+        schema(tolerate=0.01, unacceptable=0.05),
+    )
+    report = run(suite, failing(), seed=1)
+    found = {one.name: one for one in report.assertions}
+    assert found["worse"].n < found["schema"].n
+    assert found["worse"].n == found["worse"].incumbent_n
+
+
 def test_flipped_cases_come_first(make_suite: MakeSuite, failing: Failing) -> None:
     """The report begins with what the incumbent does and the candidate does not."""
     suite = make_suite(schema(tolerate=0.02, unacceptable=0.2), min_rounds=1)
