@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 
@@ -15,12 +16,15 @@ from llmguard.testing import FaultServer
 
 pytest_plugins = ["pytester"]
 
-# What a session imports in this process is forgotten with it, and scipy cannot be
-# imported twice: import here what suites need.
+# What a session imports in this process is forgotten with it, which takes time, and
+# scipy cannot be imported twice: import here what suites need.
 clopper_pearson(1, 9)
-for name in ("_run", "_toml_assert", "_evidence", "expect", "render", "stats"):
-    import_module(f"llmguard.suite.{name}")
-import_module("jsonschema")
+for package in ("adapters", "contract", "guard", "pins", "store", "suite", "testing"):
+    path = import_module(f"llmguard.{package}").__path__
+    for found in walk_packages(path, f"llmguard.{package}."):
+        import_module(found.name)
+for module in ("jsonschema", "pydantic", "openai"):
+    import_module(module)
 
 MODULE = """
 from llmguard import INJECTED, Model, Pin, contract, pinned
@@ -70,9 +74,8 @@ GOOD, OTHER, BROKEN = {"kind": "refund"}, {"kind": "other"}, {"odd": 1}
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(pytester: pytest.Pytester) -> Path:
     """Give a project with one suite of two assertions, and recorded versions."""
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     folder = pytester.path
     (folder / "plugin_shop.py").write_text(MODULE.format(url="http://127.0.0.1:9"))
     (folder / "shop.toml").write_text(SUITE)
@@ -208,7 +211,7 @@ def test_what_cannot_be_judged_is_an_error(pytester: pytest.Pytester) -> None:
     done = ran(
         pytester,
         *("--llmguard-candidate", "openai:new-1"),
-        *("-k", "shop", "--llmguard-max-calls", "4"),
+        *("-k", "shop", "--llmguard-max-calls", "16"),
     )
     done.assert_outcomes(errors=2)
     assert "ERROR  " in done.stdout.str()

@@ -24,9 +24,13 @@ def document(report: Report) -> dict[str, Any]:
 
 def json(report: Report) -> str:
     """Return a report as one JSON document, keys sorted."""
-    return _json.dumps(
-        document(report), indent=2, sort_keys=True, ensure_ascii=False, default=str
-    )
+    found = document(report)
+    text = _json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, which no file in UTF-8 holds
+        return _json.dumps(found, indent=2, sort_keys=True, default=str)
+    return text
 
 
 def load(source: str | Path | Mapping[str, Any]) -> Report:

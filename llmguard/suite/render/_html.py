@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import ConfigError
 from ._plots import evidence_plot, rate_plot
-from ._words import MARKS, claim, facts, flips, interval, percent, rate, status
+from ._words import (
+    MARKS,
+    claim,
+    facts,
+    flips,
+    interval,
+    lead,
+    percent,
+    rate,
+    status,
+    tame,
+)
 
 if TYPE_CHECKING:
     from .._report import Report
 
 __all__ = ["html"]
+
+_LONG: Final = 10_000
 
 
 def html(report: Report) -> str:
@@ -25,7 +38,7 @@ def html(report: Report) -> str:
     Raises:
         ConfigError: jinja2 is missing.
     """
-    return str(
+    return tame(
         _template().render(
             report=report,
             facts=facts(report),
@@ -34,12 +47,22 @@ def html(report: Report) -> str:
             evidence_plot=evidence_plot,
             flips=flips,
             interval=interval,
+            lead=lead(report),
+            long=_long,
             percent=percent,
             rate=rate,
             rate_plot=rate_plot,
             status=status,
         )
     )
+
+
+def _long(text: object) -> str:
+    """Return what a model wrote, tamed, and cut where nobody reads on."""
+    said = str(text)
+    cut = len(said) - _LONG
+    end = f"\u2026 and {cut:,} more characters" if cut > 0 else ""
+    return tame(said[:_LONG]) + end
 
 
 @cache

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from .._types import Status
-from ._words import clip, facts, flips, interval, rate
+from .._types import Status, Verdict
+from ._words import clip, facts, flips, interval, lead, rate
 
 if TYPE_CHECKING:
     from .._report import AssertionReport, Report
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["junit"]
 
 _EXAMPLES: Final = 5
+_KINDS: Final = {Status.BLOCKED: "BLOCK", Status.OPEN: "UNDECIDED"}
+_DECLARED: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 _FORBIDDEN: Final = re.compile(
     "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
@@ -27,11 +29,12 @@ def junit(report: Report) -> str:
 
     A blocked assertion is a failure and an error is an error. An undecided one is an
     error too: JUnit has no third outcome, and nothing undecided may look passed.
-    Assertions without a say are skipped tests.
+    Assertions without a say are skipped tests. Where the verdict is ERROR nothing has
+    passed: the calls say too little, whatever single assertions came to.
     """
-    failures = sum(_gates(one, Status.BLOCKED) for one in report.assertions)
-    errors = sum(_gates(one, Status.ERROR, Status.OPEN) for one in report.assertions)
-    skipped = sum(not one.gating for one in report.assertions)
+    kinds = [_outcome(report, one) for one in report.assertions]
+    failures, skipped = kinds.count("failure"), kinds.count("skipped")
+    errors = kinds.count("error")
     counts = {
         "tests": str(len(report.assertions)),
         "failures": str(failures),
@@ -44,18 +47,31 @@ def junit(report: Report) -> str:
     suite = SubElement(root, "testsuite", {"name": report.suite, "timestamp": at})
     suite.attrib.update(counts)
     properties = SubElement(suite, "properties")
-    for name, value in [("verdict", str(report.verdict)), *facts(report)]:
-        SubElement(properties, "property", name=name, value=_clean(value))
+    for name, value in [
+        ("verdict", str(report.verdict)),
+        ("reason", lead(report)),
+        *facts(report),
+    ]:
+        SubElement(properties, "property", name=name, value=value)
     for one in report.assertions:
         _case(suite, report, one)
     if report.notes:
-        SubElement(suite, "system-out").text = _clean("\n".join(report.notes))
+        SubElement(suite, "system-out").text = "\n".join(report.notes)
     indent(root)
-    return tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    text = tostring(root, encoding="unicode")
+    # Models write anything; what XML cannot carry would make the file unreadable.
+    body = _FORBIDDEN.sub("\ufffd", text)
+    return f"{_DECLARED}\n{body}\n"
 
 
-def _gates(one: AssertionReport, *statuses: Status) -> bool:
-    return one.gating and one.status in statuses
+def _outcome(report: Report, one: AssertionReport) -> str:
+    """Return what JUnit calls where an assertion stands; empty for passed."""
+    if not one.gating:
+        return "skipped"
+    if one.status is Status.BLOCKED:
+        return "failure"
+    passed = one.status is Status.ACCEPTED and report.verdict is not Verdict.ERROR
+    return "" if passed else "error"
 
 
 def _case(suite: Element, report: Report, one: AssertionReport) -> None:
@@ -66,16 +82,16 @@ def _case(suite: Element, report: Report, one: AssertionReport) -> None:
         name=one.name,
         time="0",
     )
-    message = _clean(one.sentence)
-    if not one.gating:
-        SubElement(case, "skipped", message=f"pending: {one.status}; {message}")
-    elif one.status is Status.BLOCKED:
-        failure = SubElement(case, "failure", type="BLOCK", message=message)
-        failure.text = _clean(_body(one))
-    elif one.status is not Status.ACCEPTED:
-        kind = "ERROR" if one.status is Status.ERROR else "UNDECIDED"
-        SubElement(case, "error", type=kind, message=message).text = _clean(_body(one))
-    SubElement(case, "system-out").text = _clean(
+    message, outcome = one.sentence, _outcome(report, one)
+    if outcome == "skipped":
+        SubElement(case, outcome, message=f"pending: {one.status}; {message}")
+    elif outcome:
+        kind = _KINDS.get(one.status, "ERROR")
+        if one.status is Status.ACCEPTED:
+            message = f"ERROR: {report.reason}"
+        found = SubElement(case, outcome, type=kind, message=message)
+        found.text = _body(one)
+    SubElement(case, "system-out").text = (
         f"rate {rate(one)}, 95 % {interval(one)}, {one.n} calls\n{one.sentence}\n"
         f"not excluded: {one.not_excluded}"
     )
@@ -89,8 +105,3 @@ def _body(one: AssertionReport) -> str:
         if each.incumbent:
             lines.append(f"  incumbent: {clip(each.incumbent, 300)}")
     return "\n".join(lines)
-
-
-def _clean(text: str) -> str:
-    """Replace what would make the file unreadable: models write anything."""
-    return _FORBIDDEN.sub("\ufffd", text)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from .._types import Status
-from ._words import claim, clip, facts, flips, interval, rate, status
+from ._words import claim, clip, facts, flips, interval, lead, rate, status, tame
 
 if TYPE_CHECKING:
     from .._report import AssertionReport, Report
@@ -18,8 +18,13 @@ __all__ = ["markdown"]
 _EXAMPLES: Final = 3
 _SLICES: Final = 5
 _CELL: Final = 200
+_ROWS: Final = 60
+_NOTES: Final = 20
+_FACT: Final = 300
+_REASON: Final = 1_000
 _LIMIT: Final = 60_000
 """Below the 65,536 characters that a GitHub comment may have."""
+_LINKED: Final = re.compile(r"[@#]|:(?=//)|\bwww(?=\.)|\bGH(?=-)", re.IGNORECASE)
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
 
 
@@ -35,11 +40,12 @@ def markdown(report: Report) -> str:
             f"`{_code(report.candidate.model)}`"
         ),
         "",
-        _escape(report.reason),
+        _escape(lead(report), _REASON),
         "",
         "| assertion | status | rate | 95 % | tolerated / not | calls |",
         "|---|---|---|---|---|---|",
-        *(_row(one) for one in report.assertions),
+        *(_row(one) for one in report.assertions[:_ROWS]),
+        *_more(report),
         "",
     ]
     tail = [
@@ -49,20 +55,28 @@ def markdown(report: Report) -> str:
         "|---|---|",
         *(f"| {name} | {_escape(value)} |" for name, value in facts(report)),
         "",
-        *(f"- {_escape(note)}" for note in report.notes),
+        *(f"- {_escape(note)}" for note in report.notes[:_NOTES]),
         "",
         "</details>",
         "",
     ]
-    lines, size = [*head], sum(map(len, (*head, *tail)))
+    lines, size = [*head], sum(len(line) + 1 for line in (*head, *tail)) + 30
     for one in report.assertions:
         block = list(_details(one))
         size += sum(len(line) + 1 for line in block)
         if size > _LIMIT:
-            lines.append("More in the full report.")
+            lines += ["More in the full report.", ""]
             break
         lines += block
-    return "\n".join([*lines, *tail])
+    return tame("\n".join([*lines, *tail]))
+
+
+def _more(report: Report) -> list[str]:
+    left = report.assertions[_ROWS:]
+    if not left:
+        return []
+    waiting = sum(one.status is not Status.ACCEPTED for one in left)
+    return ["", f"and {len(left)} more, {waiting} of them not accepted."]
 
 
 def _row(one: AssertionReport) -> str:
@@ -83,11 +97,11 @@ def _details(one: AssertionReport) -> Iterator[str]:
     name = _html.escape(clip(one.name, _CELL))
     yield f"<details{opened}><summary><code>{name}</code>: {one.status}</summary>"
     yield ""
-    yield f"{_escape(one.sentence)}."
+    yield f"{_escape(one.sentence, _REASON)}."
     if one.n:
-        yield f"Not excluded: {_escape(one.not_excluded)}."
+        yield f"Not excluded: {_escape(one.not_excluded, _REASON)}."
     if one.calibration:
-        yield f"Detector: {_escape(one.calibration)}."
+        yield f"Detector: {_escape(one.calibration, _REASON)}."
     yield ""
     if one.status is not Status.ACCEPTED:
         failing = [each for each in one.slices if each.failures]
@@ -121,6 +135,11 @@ def _code(text: str) -> str:
     return line.replace("`", "\u02cb").replace("|", "\u2223")
 
 
-def _escape(text: str) -> str:
-    """Return text in which no character means anything to Markdown."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+def _escape(text: str, most: int = _FACT) -> str:
+    """Return text in which no character means anything to Markdown.
+
+    GitHub looks for people, issues and links in what is left after the escapes were
+    read, so those get a mark of no width as well.
+    """
+    unlinked = _LINKED.sub("\\g<0>\u200b", clip(text, most))
+    return _SPECIAL.sub(r"\\\1", unlinked)

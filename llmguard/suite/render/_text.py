@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from .._types import Status
-from ._words import MARKS, claim, clip, facts, flips, interval, rate
+from ._words import MARKS, claim, clip, facts, flips, interval, lead, rate, tame
 
 if TYPE_CHECKING:
     from .._report import AssertionReport, Example, Report
@@ -17,12 +17,13 @@ _SLICES: Final = 3
 _EXAMPLES: Final = 3
 _SUSPECTS: Final = 5
 _WIDTH: Final = 160
+_REASON: Final = 2_000
 _HEAD: Final = ("", "assertion", "rate", "95 %", "tolerated / not", "calls", "")
 
 
 def text(report: Report) -> str:
     """Return a report for the terminal: at most a screen, what broke first."""
-    lines = [f"{report.verdict}  {report.reason}", ""]
+    lines = [f"{report.verdict}  {clip(lead(report), _REASON)}", ""]
     width = max(len(name) for name, _ in facts(report))
     lines += [f"  {name.ljust(width)}  {value}" for name, value in facts(report)]
     lines += ["", *_table(report.assertions)]
@@ -30,12 +31,12 @@ def text(report: Report) -> str:
         lines += _details(one)
     if report.notes:
         lines += ["", "Notes", *(f"  - {note}" for note in report.notes)]
-    return "\n".join(lines)
+    return tame("\n".join(lines))
 
 
 def details(one: AssertionReport) -> str:
     """Return what a person must know of one assertion, in a few lines."""
-    return "\n".join([*_details(one)][1:])
+    return tame("\n".join([*_details(one)][1:]))
 
 
 def _table(assertions: Sequence[AssertionReport]) -> list[str]:

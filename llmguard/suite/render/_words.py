@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .._sentences import percent
-from .._types import Status
+from .._types import Status, Verdict
 
 if TYPE_CHECKING:
     from .._report import AssertionReport, Report, SliceReport, VersionInfo
@@ -17,17 +18,30 @@ __all__ = [
     "facts",
     "flips",
     "interval",
+    "lead",
     "percent",
     "rate",
     "status",
+    "tame",
     "version",
     "when",
 ]
 
 
+_WILD: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What moves a cursor, colours a terminal or turns the order of letters around."""
+
+
+def tame(text: str) -> str:
+    """Return text that cannot steer what shows it; models write anything."""
+    return _WILD.sub("\ufffd", text)
+
+
 def clip(text: str, most: int) -> str:
-    """Return one line of at most `most` characters."""
-    line = " ".join(text.split())
+    """Return one line of at most `most` characters, tamed."""
+    line = tame(" ".join(text[: 8 * most].split()))
     return line if len(line) <= most else f"{line[: most - 1]}\u2026"
 
 
@@ -80,6 +94,19 @@ def flips(one: SliceReport) -> str:
     if one.flipped:
         said += f"; {one.flipped} {'cases' if one.flipped > 1 else 'case'} flipped"
     return said
+
+
+def lead(report: Report) -> str:
+    """Return the reason, and where the deciding assertion fails worst."""
+    if report.verdict is not Verdict.BLOCK:
+        return report.reason
+    decided = [
+        one for one in report.assertions if one.gating and one.status is Status.BLOCKED
+    ]
+    worst = next((each for one in decided[:1] for each in one.slices), None)
+    if worst is None or not worst.name or not worst.failures:
+        return report.reason
+    return f"{report.reason}; worst in {flips(worst)}"
 
 
 def facts(report: Report) -> list[tuple[str, str]]:
