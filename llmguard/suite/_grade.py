@@ -61,10 +61,10 @@ def grade(journal: str | Path, *, suite: Suite | str | Path | None = None) -> Re
 
 
 def _grade(tally: Tally, journal: Journal) -> bool:
-    """Feed a journal; True when all of it was used without a decision before."""
+    """Feed a journal; True when all of it was used and nothing ended it before."""
     whole = _feed(tally, journal)
     tally.finish()
-    return whole and not _settled(tally)
+    return whole
 
 
 def _feed(tally: Tally, journal: Journal) -> bool:
@@ -77,7 +77,7 @@ def _feed(tally: Tally, journal: Journal) -> bool:
     for number, pairs in sorted(rounds.items()):
         for pair in pairs:
             tally.take(pair)
-            if _done(tally, full=full):
+            if _done(tally, full=full) and pair is not pairs[-1]:
                 return False
         if number in closed:  # nothing is accepted within a round
             tally.close()
