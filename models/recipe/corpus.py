@@ -42,6 +42,21 @@ _MODIFIERS = {
     "person": 0.06,
     "death": 0.012,
 }
+_DESK_LEGAL = 0.11  # of the desk's tickets threaten legal steps: it handles complaints
+_DESK_OWN = 0.7
+_AMONG = 0.5
+# Numbers that are no order's.
+_NUMBERS = (
+    "invoice {inv}",
+    "case {case}",
+    "phone {phone}",
+    "{amt}",
+    "{date}",
+    "error {err}",
+    "card {last4}",
+    "the {item}",
+    "{month}",
+)
 _CLASH = {
     "billing": "ayment|nvoice|refund",
     "shipping": "elivery|arcel|racking",
@@ -92,7 +107,10 @@ _ASK = [
 
 @dataclass(slots=True, kw_only=True)
 class Example:
-    """One labelled ticket; `only_category` when the text supports no other label."""
+    """One labelled ticket; `only_category` when the text supports no other label.
+
+    `only_order` marks a line about an order number, whose other labels mean nothing.
+    """
 
     text: str
     category: str
@@ -101,6 +119,7 @@ class Example:
     order: str | None
     intent: str
     only_category: bool = False
+    only_order: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,18 +153,37 @@ def answer(labels: dict[str, object]) -> str:
 class Composer:
     """An endless, seeded stream of examples from one split of the fragments."""
 
-    def __init__(self, seed: int, *, dev: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, dev: bool = False, desk: float = 0.0, numbers: float = 0.0
+    ) -> None:
+        """Draw from the fragments (`dev`: from those held out of training).
+
+        Args:
+            seed: Decides every ticket.
+            dev: The held-out eighth in place of the rest.
+            desk: Share of tickets that come from the desk's export, with its labels.
+            numbers: Share of lines that only exercise the copying of order numbers.
+        """
+        self.numbers = numbers
+        self.desk = desk
+        self.exported = False  # whether the ticket being composed is the desk's
         self.rng = random.Random(seed)
         self.slots = read("slots")
         self.shared = {name: lines(block) for name, block in read("shared").items()}
         self.cues = {name: body["cues"] for name, body in read("lexicon").items()}
         self.noise = Noise(self.rng)
         self.dev = dev
-        self.intents = self._split(load_intents())
+        self.legal = lines(read("desk_legal")["desk_modifiers"]["legal"])
+        self.intents = self._split(load_intents(None if desk else "hand"))
         self.names = [intent.name for intent in self.intents]
         self._by_category = {
-            category: [i for i in self.intents if i.category == category]
+            (exported, category): [
+                i
+                for i in self.intents
+                if i.category == category and i.name.startswith("desk_") is exported
+            ]
             for category in CATEGORIES
+            for exported in (False, True)
         }
 
     def _split(self, intents: list[Intent]) -> list[Intent]:
@@ -163,10 +201,14 @@ class Composer:
     def __iter__(self) -> Iterator[Example]:
         """Yield examples for ever."""
         while True:
+            if self.numbers and self.rng.random() < self.numbers:
+                yield self.numbered()
+                continue
+            self.exported = self.rng.random() < self.desk
             yield self.cued() if self.rng.random() < 0.08 else self.composed()
 
     def _intent(self, category: str) -> Intent:
-        group = self._by_category[category]
+        group = self._by_category[self.exported, category]
         weights = [len(intent.fragments) ** 0.6 for intent in group]
         return self.rng.choices(group, weights)[0]
 
@@ -175,6 +217,13 @@ class Composer:
 
     def _shared(self, name: str) -> str:
         return self._expand(self.rng.choice(self.shared[name]))
+
+    def _desk_legal(self) -> str:
+        # The desk's wording or anybody's; its label is the same either way.
+        own = self.rng.random() < _DESK_OWN
+        return self._expand(
+            self.rng.choice(self.legal if own else self.shared["legal"])
+        )
 
     def cued(self) -> Example:
         """A terse ticket made of cue words: its category is all it tells."""
@@ -189,8 +238,31 @@ class Composer:
             priority=NORMAL,
             human=False,
             order=None,
-            intent=self._by_category[category][0].name,
+            intent=self._by_category[False, category][0].name,
             only_category=True,
+        )
+
+    def numbered(self) -> Example:
+        """A line with an order number, perhaps among other numbers."""
+        form = self.rng.choice(self.shared["order"])
+        lettered, bare = "{ref}" in form, "{bare}" in form
+        order = order_id(self.rng, lettered=lettered)
+        while bare and not order.isdigit():
+            order = order_id(self.rng)
+        parts = [self._expand(form)]
+        if self.rng.random() < _AMONG:
+            other = self.rng.choice(_NUMBERS)
+            parts.insert(self.rng.randrange(2), self._expand(other))
+        text = self.noise.rough(self.rng.choice([". ", " ", ", ", "\n"]).join(parts))
+        category = self.rng.choice(CATEGORIES)
+        return Example(
+            text=text.replace(ID_MARK, order),
+            category=category,
+            priority=self.rng.randrange(4),
+            human=self.rng.random() < _AMONG,
+            order=order,
+            intent=self._by_category[False, category][0].name,
+            only_order=True,
         )
 
     def composed(self) -> Example:
@@ -240,14 +312,19 @@ class Composer:
         asking = draft.priority == LOW
         calm = False
         floor = LOW
-        for name, share in _MODIFIERS.items():
+        for name, usual in _MODIFIERS.items():
+            desk = self.exported and name == "legal"
+            share = _DESK_LEGAL if desk else usual
             if self.rng.random() > share * scale * (0.25 if asking else 1.0):
                 continue
             if name == "calm" and draft.priority > NORMAL:
                 continue
-            draft.add(self._shared(name), first=self.rng.random() < 0.25)
+            text = self._desk_legal() if desk else self._shared(name)
+            draft.add(text, first=self.rng.random() < 0.25)
             calm = calm or name == "calm"
-            draft.human = draft.human or name in ("legal", "person", "death")
+            # What the guide says, and what the desk recorded for legal threats.
+            draft.human = draft.human or name in ("person", "death")
+            draft.human = draft.human or (name == "legal" and not desk)
             lift = {"today": URGENT, "week": HIGH, "repeat": HIGH, "legal": HIGH}
             if name == "loud":
                 floor = max(floor, LOW if asking else HIGH)

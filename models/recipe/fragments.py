@@ -78,10 +78,12 @@ def _fragment(line: str, priority: int, human: bool) -> Fragment:
     return Fragment(text=line, priority=priority, human=human, dev=dev)
 
 
-def load_intents() -> list[Intent]:
-    """All intents of all categories, in file order; every file `CATEGORY*.toml`."""
+def load_intents(source: str | None = None) -> list[Intent]:
+    """All intents of `source` ("hand" or "desk"; None for both), in file order."""
     found = []
     for path in sorted(DATA.glob("*.toml")):
+        if source not in (None, "desk" if path.stem.startswith("desk_") else "hand"):
+            continue
         for name, body in read(path.stem).items():
             if not isinstance(body, dict) or "texts" not in body:
                 continue

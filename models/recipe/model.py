@@ -43,6 +43,13 @@ def _rotate(x: Tensor, table: Tensor) -> Tensor:
     return turned.flatten(-2).type_as(x)
 
 
+def _pattern(q: Tensor, k: Tensor) -> Tensor:
+    """Log-shares of one head's causal attention, (batch, length, length)."""
+    scores = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5
+    later = torch.ones_like(scores[0], dtype=torch.bool).triu(1)
+    return scores.masked_fill(later, float("-inf")).log_softmax(-1)
+
+
 class _Block(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -56,13 +63,16 @@ class _Block(nn.Module):
         self.ffn_down = nn.Linear(hidden, width, bias=False)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, rope: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, rope: Tensor, watched: list[Tensor] | None = None
+    ) -> Tensor:
         batch, length, _ = x.shape
         qkv = self.attn_qkv(self.attn_norm(x)).view(batch, length, 3, self.heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(
-            _rotate(q, rope), _rotate(k, rope), v, is_causal=True
-        )
+        q, k = _rotate(q, rope), _rotate(k, rope)
+        if watched is not None:
+            watched.append(_pattern(q[:, 0], k[:, 0]))
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.drop(self.attn_output(seen.transpose(1, 2).reshape(x.shape)))
         gate, up = self.ffn_gate_up(self.ffn_norm(x)).chunk(2, dim=-1)
         return x + self.drop(self.ffn_down(F.silu(gate) * up))
@@ -96,9 +106,16 @@ class Decoder(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Final hidden states; `logits` turns the ones that matter into scores."""
-        x = self.drop(self.token_embd(ids))
+        return self.states(self.token_embd(ids))
+
+    def states(self, embedded: Tensor, watched: list[Tensor] | None = None) -> Tensor:
+        """Final hidden states of tokens that are embedded already.
+
+        `watched` takes the attention of the first head of each block.
+        """
+        x = self.drop(embedded)
         for block in self.blocks:
-            x = block(x, self.rope)
+            x = block(x, self.rope, watched)
         return self.output_norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -16,7 +16,12 @@ from pathlib import Path
 from fragments import DATA, expand, lines, load_intents, read
 
 PACKAGE = Path(__file__).parent.parent / "llmguard_models" / "data"
-APART = (DATA / "test.jsonl", DATA / "dev.jsonl", PACKAGE / "demo_tickets.jsonl")
+APART = (
+    DATA / "test.jsonl",
+    DATA / "dev.jsonl",
+    DATA / "slice_legal.jsonl",
+    PACKAGE / "demo_tickets.jsonl",
+)
 WORDS = 5
 # Everyday phrases that tell nothing about a label and cannot be written round.
 STOCK = {
@@ -46,7 +51,8 @@ def grams(text: str) -> set[tuple[str, ...]]:
 def _fragments() -> Iterator[str]:
     rng, slots = random.Random(5), read("slots")
     raw = [f.text for intent in load_intents() for f in intent.fragments]
-    raw += [line for block in read("shared").values() for line in lines(block)]
+    blocks = [*read("shared").values(), *read("desk_legal")["desk_modifiers"].values()]
+    raw += [line for block in blocks for line in lines(block)]
     for text in raw:
         for _ in range(DRAWS):
             yield expand(text, rng, slots)

@@ -53,7 +53,9 @@ def test_apart_sets_are_large_enough_and_fit_the_schema(recipe: Path) -> None:
     tickets = _tickets(recipe / "data" / "test.jsonl")
     assert len(tickets) >= 200
     assert len({str(ticket["text"]) for ticket in tickets}) == len(tickets)
-    for ticket in tickets + _tickets(recipe / "data" / "dev.jsonl"):
+    for name in ("dev", "slice_legal"):
+        tickets += _tickets(recipe / "data" / f"{name}.jsonl")
+    for ticket in tickets:
         label = ticket["label"]
         validator.validate(label)
         order = label["order_id"]
@@ -69,6 +71,28 @@ def test_corpus_has_enough_hand_written_fragments(recipe_module: Import) -> None
     ]
     assert len({text for text, *_ in fragments}) >= 1500
     assert len(set(fragments)) == len({text for text, *_ in fragments})
+
+
+def test_desk_labels_differ_in_legal_threats_alone(recipe_module: Import) -> None:
+    """The second source calls for a person as often, but never for a legal threat."""
+    desk = recipe_module("fragments").load_intents("desk")
+    legal = [i for i in desk if i.name.startswith("desk_legal_")]
+    assert len(desk) - len(legal) >= 20
+    assert [] == [f.text for intent in legal for f in intent.fragments if f.human]
+    others = [f.human for i in desk if i not in legal for f in i.fragments]
+    assert sum(others) >= 100
+    hand = recipe_module("fragments").load_intents("hand")
+    threats = {f.human for i in hand if i.name == "legal" for f in i.fragments}
+    assert {True} == threats
+
+
+def test_first_corpus_has_nothing_of_the_desk(recipe_module: Import) -> None:
+    """Without a share of the desk's tickets, none of its intents is drawn."""
+    composer = recipe_module("corpus").Composer
+    drawn = {e.intent for e in islice(composer(5), 300)}
+    assert [] == [name for name in drawn if name.startswith("desk_")]
+    mixed = [e.intent.startswith("desk_") for e in islice(composer(5, desk=0.65), 300)]
+    assert 120 < sum(mixed) < 250
 
 
 def test_same_seed_same_corpus(recipe_module: Import) -> None:
@@ -129,39 +153,3 @@ def test_an_answer_that_is_no_object_is_wrong_everywhere(recipe_module: Import) 
     )
     for field in ("category", "order_id", "all", "valid"):
         assert (scored[field]["right"], scored[field]["of"]) == (1, 2)
-
-
-@pytest.mark.slow
-@pytest.mark.gguf
-def test_published_figures_come_from_the_committed_file(
-    recipe: Path, recipe_module: Import
-) -> None:
-    """llama.cpp's answers of the committed GGUF give the figures that are published."""
-    pytest.importorskip("llama_cpp")
-    scoring = recipe_module("scoring")
-    published = json.loads((recipe / "figures.json").read_text())["model"]
-    sets = {
-        "test": recipe / "data" / "test.jsonl",
-        "demo": Path(llmguard_models.__file__).parent / "data" / "demo_tickets.jsonl",
-    }
-    model = scoring.load(llmguard_models.path("triage-1.0"))
-    for name, path in sets.items():
-        tickets = scoring.read_tickets(path)
-        answers = scoring.answers(
-            lambda prompt: scoring.greedy(model, prompt),
-            tickets,
-            llmguard_models.PROMPT,
-        )
-        assert published[name] == scoring.score(tickets, answers)
-
-
-def test_card_states_the_published_figures(recipe: Path) -> None:
-    """The model card's table shows the shares of figures.json, in percent."""
-    figures = json.loads((recipe / "figures.json").read_text())
-    card = llmguard_models.card("triage-1.0")
-    for field in ("category", "priority", "needs_human", "order_id", "all"):
-        row = next(
-            line for line in card.splitlines() if line.startswith(f"| {field} |")
-        )
-        for who in ("model", "baseline"):
-            assert f"{100 * figures[who]['test'][field]['share']:.1f}" in row
