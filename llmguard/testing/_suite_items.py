@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SuiteItem", "SuitePlugin"]
 
 _SHARED = "llmguard_folder"
+_N = TypeVar("_N", bound="pytest.Item | pytest.Collector")
 
 
 class _Suite(pytest.Collector):
@@ -36,7 +37,7 @@ class _Suite(pytest.Collector):
     def collect(self) -> Iterable[SuiteItem]:
         """Return one test per assertion."""
         for each in self.suite.assertions:
-            item = SuiteItem.from_parent(self, name=each.name)
+            item = _made(SuiteItem, self, name=each.name)
             for mark in self._marks():
                 item.add_marker(mark)
             item.tell(self.suite, each)
@@ -140,7 +141,8 @@ class SuitePlugin:
         """Add the tests, before `-k` and `-m` choose among all of them."""
         undecided = str(self.config.getini("llmguard_undecided"))
         for suite in self.suites:
-            node = _Suite.from_parent(
+            node = _made(
+                _Suite,
                 session,
                 name=suite.name,
                 nodeid=f"llmguard:{suite.name}",
@@ -173,7 +175,7 @@ class SuitePlugin:
         return SuiteRuns(
             folder=self.folder,
             journals=Path(place or config.load().root / ".llmguard" / "suites"),
-            candidate=option("llmguard_candidate"),
+            candidate=str(option("llmguard_candidate")),
             options={
                 "incumbent": option("llmguard_incumbent"),
                 "max_cost": option("llmguard_budget"),
@@ -181,6 +183,12 @@ class SuitePlugin:
                 "prices": option("llmguard_prices"),
             },
         )
+
+
+def _made(kind: type[_N], parent: pytest.Collector, **given: Any) -> _N:
+    """Return a node; `from_parent` has no types for what it hands on."""
+    make: Callable[..., _N] = getattr(kind, "from_parent")  # noqa: B009 - see above
+    return make(parent, **given)
 
 
 def _suites(config: pytest.Config, candidate: str) -> tuple[Suite, ...]:
@@ -192,7 +200,7 @@ def _suites(config: pytest.Config, candidate: str) -> tuple[Suite, ...]:
     from ..errors import ConfigError
     from ..suite import all_suites, find_suite
 
-    named: list[str] = config.getoption("llmguard_suite")
+    named: list[str] = config.getoption("llmguard_suite") or []
     found = tuple(find_suite(name) for name in named) or tuple(
         suite for suite in all_suites() if _answers(candidate, suite)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +68,7 @@ class SuiteRuns:
         return render.load(document)
 
     @contextmanager
-    def _alone(self, suite: Suite) -> Iterator[None]:
+    def _alone(self, suite: Suite) -> Generator[None]:
         """Wait until no other process runs the suite.
 
         SQLite's file lock works on every system, and that of a process that died is

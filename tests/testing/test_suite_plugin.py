@@ -219,6 +219,18 @@ def test_what_cannot_be_judged_is_an_error(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_an_incumbent_that_breaks_its_own_contract_is_an_error(
+    pytester: pytest.Pytester,
+) -> None:
+    """Nothing is said of the candidate beside it, and nothing passes."""
+    words = ("--llmguard-incumbent", "replay:broken.jsonl")
+    done = ran(pytester, *words, "--llmguard-candidate", "replay:good.jsonl")
+    done.assert_outcomes(errors=2)
+    assert "ERROR  " in done.stdout.str()
+    assert "incumbent" in done.stdout.str()
+
+
+@pytest.mark.usefixtures("project")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
