@@ -66,12 +66,12 @@ def make_finite(
         SchemaRefusedError: Nothing satisfies it within the limits, it refers to
             another document, or it is too large.
     """
-    options = (limits or Limits(), refuses or (lambda _: ""))
-    builder = Builder(schema, *options)
+    limits, refuses = limits or Limits(), refuses or _refuse_nothing
+    builder = Builder(schema, limits, refuses)
     try:
         found = builder.build_root()
     except TooLargeError:
-        builder = Builder(schema, *options, coarse=True)
+        builder = Builder(schema, limits, refuses, coarse=True)
         found = builder.build_root()
     if found is None:
         raise SchemaRefusedError(
@@ -86,6 +86,10 @@ def make_finite(
         unenforced=tuple(dict.fromkeys(builder.unenforced)),
         worst_bytes=_worst(found, definitions, {}),
     )
+
+
+def _refuse_nothing(_: Node) -> str:
+    return ""
 
 
 def _worst(node: Node, definitions: dict[str, Node], known: dict[str, int]) -> int:
