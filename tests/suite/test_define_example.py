@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llmguard import Kind
-from llmguard.suite import Case, Sample, Suite, Verdict, find_suite, run
+from llmguard.suite import Case, Sample, Suite, Verdict, find_suite, render, run
 from llmguard.testing import FakeModel
 
 ROOT = Path(__file__).parents[2]
@@ -166,6 +166,17 @@ def test_its_claims_are_about_what_they_say(suite: Suite) -> None:
     late = suite.case("outage-api")
     assert judged(suite, "outage-is-urgent", {"priority": "normal"}, late)
     assert not judged(suite, "outage-is-urgent", {"priority": "high"}, late)
+
+
+def test_the_better_version_is_blocked_for_what_it_lost(suite: Suite) -> None:
+    """It scores higher on the whole, and legal threats no longer reach a person."""
+    report = run(suite, "llama.cpp:embedded:triage-1.1", seed=1)
+    assert Verdict.BLOCK is report.verdict
+    first = report.assertions[0]
+    assert STAKES == first.name
+    assert "legal-threat" == first.slices[0].name
+    assert 0 == first.slices[0].incumbent_failures < first.slices[0].failures
+    assert render.text(report).splitlines()[0].count("legal-threat")
 
 
 @pytest.mark.slow
