@@ -1,4 +1,4 @@
-"""The durable store: breaker states, activity, evidence, and people's tickets."""
+"""The durable store: breaker states, activity, evidence, tickets, the ledger."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from ._open import open_store, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
 from .evidence import EvidenceRow, EvidenceStore, Signature
+from .ledger import (
+    Action,
+    Entry,
+    LedgerCheck,
+    LedgerConflictError,
+    LedgerError,
+    LedgerMoveError,
+    LedgerStore,
+    NewEntry,
+    RouteState,
+    Stage,
+)
+from .ledger_moves import fold, judge, legal_moves, step
 from .problems import (
     AnswerRefusedError,
     IdempotencyError,
@@ -39,21 +52,31 @@ __all__ = [
     "CLOSED",
     "LEASE",
     "WAITING",
+    "Action",
     "ActivityStore",
     "AnswerRefusedError",
     "BreakerRow",
     "BreakerStore",
     "Enqueued",
+    "Entry",
     "EvidenceRow",
     "EvidenceStore",
     "IdempotencyError",
     "LeaseLostError",
+    "LedgerCheck",
+    "LedgerConflictError",
+    "LedgerError",
+    "LedgerMoveError",
+    "LedgerStore",
+    "NewEntry",
     "NewTicket",
     "QueueFullError",
     "QueueStats",
     "RoleRequiredError",
+    "RouteState",
     "Signature",
     "SqliteStore",
+    "Stage",
     "Store",
     "StoreBusyError",
     "StoreFullError",
@@ -66,8 +89,12 @@ __all__ = [
     "TicketUnknownError",
     "answer_violations",
     "fingerprint",
+    "fold",
+    "judge",
+    "legal_moves",
     "new_id",
     "open_store",
     "spill_folder",
+    "step",
     "store_path",
 ]

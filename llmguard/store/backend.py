@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .evidence import EvidenceStore
+from .ledger import LedgerStore
 from .protocol import ActivityStore, BreakerStore
 from .tickets import TicketStore
 
@@ -38,7 +39,7 @@ class StoreHealth:
 
 
 class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
-    """Breakers, activity, evidence and tickets, durable and shared by processes."""
+    """Breakers, activity, evidence, tickets and the ledger, shared by processes."""
 
     @property
     def url(self) -> str:
@@ -48,6 +49,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def tickets(self) -> TicketStore:
         """The human queue."""
+        ...
+
+    @property
+    def ledger(self) -> LedgerStore:
+        """Which pinned version serves each route."""
         ...
 
     @property

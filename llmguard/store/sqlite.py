@@ -12,6 +12,7 @@ from ._breakers import SqliteBreakers
 from ._database import Database, Synchronous
 from ._evidence import SqliteEvidence
 from ._health import health
+from ._ledger import SqliteLedger
 from ._location import locate
 from ._sqlite_tickets import SqliteTickets
 from .backend import StoreHealth
@@ -25,9 +26,9 @@ __all__ = ["SqliteStore"]
 class SqliteStore:
     """Implements `Store` on SQLite.
 
-    Tickets, breaker states and evidence are in `PATH`, durable through power cuts
-    (`synchronous=FULL`); counts are in a file beside it that ends in `.metrics.db`,
-    durable through killed processes only, and opened when first used.
+    Tickets, breaker states, evidence and the ledger are in `PATH`, durable through
+    power cuts (`synchronous=FULL`); counts are in a file beside it that ends in
+    `.metrics.db`, durable through killed processes only, and opened when first used.
 
     Args:
         url: A path, or a URL such as `sqlite:///.llmguard/store.db?ballast=8M`.
@@ -63,6 +64,7 @@ class SqliteStore:
         self._main.open()
         self._breakers = SqliteBreakers(self._main)
         self._evidence = SqliteEvidence(self._main, clock=clock)
+        self._ledger = SqliteLedger(self._main, clock=clock)
         self._tickets = SqliteTickets(self._main, clock=clock, max_losses=max_losses)
 
     def __repr__(self) -> str:
@@ -77,6 +79,11 @@ class SqliteStore:
     def tickets(self) -> SqliteTickets:
         """The human queue."""
         return self._tickets
+
+    @property
+    def ledger(self) -> SqliteLedger:
+        """Which pinned version serves each route."""
+        return self._ledger
 
     @property
     def closed(self) -> bool:

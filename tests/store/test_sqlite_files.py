@@ -166,7 +166,7 @@ def test_health_of_a_good_store(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     found = store.health(thorough=True)
     assert found.problems == ()
-    assert found.schema == "0002_evidence"
+    assert found.schema == "0003_ledger"
     assert found.size > 0
     assert found.engine == f"SQLite {sqlite3.sqlite_version}"
     (tmp_path / "s.db.spill").mkdir()
