@@ -17,6 +17,8 @@ or edit that repairs it.
     + FallbackExhaustedError (ExceptionGroup)   one exception per tier, in order
     + StoreError                   the durable store failed; in `llmguard.store`:
         - StoreFullError, StoreBusyError
+    + LedgerError                  a change of stage was refused; there too:
+        - LedgerConflictError, LedgerMoveError
     + QueueError                   an operation on a ticket was refused; there too:
         - TicketUnknownError, TicketStateError, LeaseLostError, RoleRequiredError,
           IdempotencyError, QueueFullError, AnswerRefusedError
