@@ -178,5 +178,5 @@ def test_suites_are_places(project: Project, monkeypatch: pytest.MonkeyPatch) ->
     config.reset()
     monkeypatch.delenv("LLMGUARD_SUITES")
     project("[tool.llmguard]\nsuites = 'suites/*.toml'")
-    with pytest.raises(ConfigError, match="`suites` in .* must be a list, such as"):
+    with pytest.raises(ConfigError, match=r"`suites` in .* must be a list, such as"):
         config.load()
