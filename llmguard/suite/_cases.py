@@ -28,7 +28,11 @@ RESERVED: Final = (
     "weight",
     "meta",
 )
-_BOUNDARIES: Final = ("", "answer", "refuse")
+_BOUNDARIES: Final[Mapping[str, Boundary]] = {
+    "": "",
+    "answer": "answer",
+    "refuse": "refuse",
+}
 _ID_DIGITS: Final = 8
 
 
@@ -158,7 +162,7 @@ def _boundary(document: Mapping[str, Any], where: str) -> Boundary:
             "border that must be answered, `refuse` for one that must be declined, or "
             "leave it out"
         )
-    return found
+    return _BOUNDARIES[found]
 
 
 def _weight(given: object, where: str) -> float:
