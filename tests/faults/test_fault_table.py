@@ -20,7 +20,7 @@ from llmguard.outcome import POLICY, Kind, Outcome
 from llmguard.testing import FAULTS, Fault, FaultServer, isolated, no_leaks
 
 DEADLINE = 10.0
-SHORT = 0.3
+SHORT = 0.6
 """Deadline where the fault is that nothing comes."""
 
 PLAIN = ("sync", "async")
