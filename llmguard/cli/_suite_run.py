@@ -76,6 +76,7 @@ def run_command(
     """
     from ..store import open_store
     from ..suite import run
+    from ..suite.render._html import need_jinja
     from ._suite_progress import Progress
 
     suite = _suite(name, resume)
@@ -89,6 +90,8 @@ def run_command(
         click.echo(expected(suite, paired=paired, **_limits(options)), err=True)
     if dry_run:
         return
+    if html is not None:
+        need_jinja()
     if resume is None and not no_journal:
         journal = journal or _place(suite)
     report = run(

@@ -33,6 +33,7 @@ from ._schedule import Schedule, order_digest
 from ._suite import Suite
 from ._tally import Tally
 from ._types import Arm
+from .stats._intervals import need_scipy
 
 if TYPE_CHECKING:
     from ..store import EvidenceStore
@@ -101,6 +102,7 @@ async def arun(
     known = None if resume is None else read_journal(resume)
     found = suite if isinstance(suite, Suite) else find_suite(suite)
     found.validate()
+    need_scipy()
     plan = Plan(
         suite=found,
         prices=_prices(prices),

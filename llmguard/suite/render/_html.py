@@ -24,7 +24,7 @@ from ._words import (
 if TYPE_CHECKING:
     from .._report import Report
 
-__all__ = ["html"]
+__all__ = ["html", "need_jinja"]
 
 _LONG: Final = 10_000
 
@@ -63,6 +63,15 @@ def _long(text: object) -> str:
     cut = len(said) - _LONG
     end = f"\u2026 and {cut:,} more characters" if cut > 0 else ""
     return tame(said[:_LONG]) + end
+
+
+def need_jinja() -> None:
+    """Raise the error of a page without jinja2 before anything is run for it.
+
+    Raises:
+        ConfigError: jinja2 is missing.
+    """
+    _template()
 
 
 @cache

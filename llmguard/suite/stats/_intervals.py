@@ -9,7 +9,7 @@ from typing import Final
 
 from ...errors import ConfigError
 
-__all__ = ["clopper_pearson", "paired_interval", "upper_bound", "wilson"]
+__all__ = ["clopper_pearson", "need_scipy", "paired_interval", "upper_bound", "wilson"]
 
 _BISECTIONS: Final = 60
 
@@ -123,6 +123,15 @@ def _quantile(a: float, b: float, p: float) -> float:
             "exact intervals need scipy: `pip install 'llmguard-toolkit[suite]'`"
         ) from None
     return float(betaincinv(a, b, p))
+
+
+def need_scipy() -> None:
+    """Raise the error of a report without scipy before a call is spent on it.
+
+    Raises:
+        ConfigError: scipy is missing.
+    """
+    _quantile(1.0, 1.0, 0.5)
 
 
 def _check(failures: int, n: int) -> None:
