@@ -18,9 +18,9 @@ _SIGN = (
     "WHERE digest = ? ON CONFLICT DO NOTHING"
 )
 _LIST = (
-    f"SELECT {_COLUMNS} FROM evidence WHERE (?1 IS NULL OR function = ?1) "  # noqa: S608 - constants
-    "AND (?2 IS NULL OR pin_digest = ?2) AND at >= ?3 "
-    "ORDER BY at DESC, digest LIMIT ?4"
+    f"SELECT {_COLUMNS} FROM evidence WHERE (? IS NULL OR function = ?) "  # noqa: S608 - constants
+    "AND (? IS NULL OR pin_digest = ?) AND at >= ? "
+    "ORDER BY at DESC, digest LIMIT ?"
 )
 
 
@@ -66,7 +66,8 @@ class SqliteEvidence:
         limit: int = 100,
     ) -> Sequence[EvidenceRow]:
         """Return documents, newest first; None for any function or pin."""
-        rows = self._database.read(_LIST, (function, pin_digest, since, limit))
+        wanted = (function, function, pin_digest, pin_digest)
+        rows = self._database.read(_LIST, (*wanted, since, limit))
         return [self._row(row) for row in rows]
 
     def _row(self, row: sqlite3.Row) -> EvidenceRow:
