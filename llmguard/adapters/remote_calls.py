@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from .. import config
 from ..errors import RemoteCallRefusedError
 from ..outcome import Kind
 
@@ -41,8 +42,8 @@ def refuse() -> Generator[None]:
 
 
 def refused() -> bool:
-    """Return True while at least one `refuse()` block is open."""
-    return _holders > 0
+    """Return True while a `refuse()` block is open, or where the settings say so."""
+    return _holders > 0 or config.load().refuse_remote
 
 
 def is_loopback(url: str | None) -> bool:
@@ -74,7 +75,8 @@ def ensure_allowed(url: str | None, *, pin: Pin) -> None:
     raise RemoteCallRefusedError(
         f"pin {pin.route!r} would call {_host(url) or pin.provider!r}, but remote "
         f"calls are refused here (`refuse_remote()`); use a fake or the `replay` "
-        f"provider, or leave the `refuse_remote()` block for this call",
+        f"provider, or leave the `refuse_remote()` block for this call, or unset "
+        f"`LLMGUARD_REFUSE_REMOTE` and `refuse_remote` of the settings",
         kind=Kind.SKIPPED,
         pin=pin.id,
     )
