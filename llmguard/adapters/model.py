@@ -85,6 +85,8 @@ class Model:
         self._inputs = inputs or {}
         self._call_id = call_id
         self._last: Reply | None = None
+        self._asked: Request | None = None
+        self._asks = 0
 
     def __repr__(self) -> str:
         return f"Model({self._pin.route!r}, {self.id!r}, pin={self._pin.id!r})"
@@ -103,6 +105,16 @@ class Model:
     def last(self) -> Reply | None:
         """The last whole reply, the raw client's JSON answers included."""
         return self._last
+
+    @property
+    def asked(self) -> Request | None:
+        """The last request of `complete` or `stream`; None for the raw client's."""
+        return self._asked
+
+    @property
+    def asks(self) -> int:
+        """How many requests there were."""
+        return self._asks
 
     @property
     def feedback(self) -> tuple[Message, ...]:
@@ -218,7 +230,8 @@ class Model:
             digest, prompt = prompt.digest, prompt.messages
             if digest:
                 self._check_prompt(digest)
-        return _new_request(
+        self._asks += 1
+        self._asked = _new_request(
             messages=(*as_messages(prompt), *self._feedback),
             schema=self._schema,
             schema_name=self._schema_name,
@@ -229,6 +242,7 @@ class Model:
             prompt_digest=digest,
             call_id=self._call_id,
         )
+        return self._asked
 
     def _params(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         pinned = self._pin.params

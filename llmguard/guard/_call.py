@@ -51,6 +51,7 @@ class Call:
         "runtime",
         "started",
         "steps",
+        "watch",
     )
 
     def __init__(
@@ -86,6 +87,7 @@ class Call:
         outer = self.context.deadline_at
         if outer is not None and outer < self.deadline_at:
             self.deadline_at = outer
+        self.watch = None if runtime.watch is None else runtime.watch(self)
 
     def slice_end(self, step: Step, now: float) -> float:
         """Return the monotonic time by which all tries of `step` must have ended."""

@@ -212,7 +212,7 @@ def fallback_chain(
     when: Callable[[TierContext], bool] | None = None,
     stream: Literal["passthrough", "buffer"] = "passthrough",
     isolate: bool = True,
-    idempotent: bool = True,
+    idempotent: bool | None = None,
     exercise: float | None = None,
 ) -> _Transparent:
     """Say who answers when the function itself cannot, and by when.
@@ -234,7 +234,10 @@ def fallback_chain(
             visible and some 40 us are saved, but only the model's client keeps the
             deadline, not the rest of the body.
         idempotent: False when a second run of the function or of a tier for the same
-            call would do harm; `on_pin` runs the body again. Then nothing is exercised.
+            call would do harm; `on_pin` runs the body again. Then nothing is exercised,
+            and a shadow repeats the model's call only. True says that it does none, so
+            that a shadow may run the whole body; unsaid, a shadow repeats the call of a
+            body that does nothing else.
         exercise: Share of answered calls, from 0 to 1, whose lower tiers also run in
             the background, so that they are known to work; by default the configured
             0.01. Only in processes that keep a store.

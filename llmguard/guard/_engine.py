@@ -85,6 +85,8 @@ class Walk:
         now = self.call.clock.monotonic()
         until = self.call.slice_end(step, now)
         reason = "" if step.options.when is None else self.why_not(step)
+        if self.call.runtime.apart:
+            reason = reason or self.kept_out(step)
         if not reason and until <= now and not step.inline:
             reason = "no time is left of the deadline"
         if not reason and step.bulkhead is None:
@@ -161,6 +163,14 @@ class Walk:
             return f"its condition raised {error!r}"
         return "" if said else "its condition said no"
 
+    def kept_out(self, step: Step) -> str:
+        """Return why a call that no caller waits for may not use this tier."""
+        if step.index:
+            return "no caller waits: fallbacks and people are left alone"
+        if self.call.guard.idempotent is False:
+            return "no caller waits, and the body does harm when it runs twice"
+        return ""
+
     def admit(self, step: Step, timeout: float, number: int) -> Admission | None:
         """Ask the breaker of this pinned version; None when it admits nobody."""
         if step.tier is not None:  # rules, constants, people have no version to trip
@@ -188,6 +198,8 @@ class Walk:
     def record(self, run: Run, judged: Judged, number: int, /) -> None:
         """Tell the breaker and the call how an attempt ended."""
         elapsed = self.call.clock.monotonic() - run.started - run.paused
+        if self.call.watch is not None:
+            self.call.watch.tried(run, judged, number)
         run.model = None  # it asks the run for the time: leave the collector no cycle
         kind = judged.kind
         if run.breaker is not None and run.permit is not None:
@@ -307,7 +319,10 @@ class Walk:
             outcome = self.call.outcome(kind, step.name, step.index)
         self.published = True
         publish(outcome)
-        emit(outcome)
+        if not self.call.runtime.apart:
+            emit(outcome)
+        if self.call.watch is not None:
+            self.call.watch.ended(self.call, outcome)
         if step is not None and self.call.runtime.exercise is not None:
             self.call.runtime.exercise(self.call, step)
         return outcome

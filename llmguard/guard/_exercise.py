@@ -176,7 +176,11 @@ class Exerciser:
         CALL_CONTEXT.set(CallContext(None, outer.labels, outer.depth))
         # Its own threads: an exercise that hangs must not count against live calls.
         runtime = replace(
-            work.runtime, couriers=self._couriers, managed=False, exercise=None
+            work.runtime,
+            couriers=self._couriers,
+            managed=False,
+            exercise=None,
+            watch=None,
         )
         with use_runtime(runtime):
             for step in work.steps:

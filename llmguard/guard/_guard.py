@@ -67,9 +67,11 @@ class Guard:
         primary: Limits of the first tier.
         stream: `passthrough` or `buffer`, for streaming functions.
         isolate: Whether a sync body runs on a thread that can be left at the deadline.
-        idempotent: False when running the body twice for one call would do harm.
+        idempotent: False when running the body twice for one call would do harm, True
+            when its author says that it does none; None when nobody said.
         exercise: Share of live calls that also run the lower tiers; None for the
             configured one.
+        shadow: What `@shadow` said; None without it.
         declared: Names of the decorators used so far.
     """
 
@@ -85,8 +87,9 @@ class Guard:
     )
     stream: Literal["passthrough", "buffer"] = "passthrough"
     isolate: bool = True
-    idempotent: bool = True
+    idempotent: bool | None = None
     exercise: float | None = None
+    shadow: object = None
     declared: frozenset[str] = frozenset()
 
     @cached_property
@@ -124,7 +127,7 @@ class Guard:
     @cached_property
     def exercised(self) -> float:
         """Share of live calls that also run the lower tiers; 0 for none."""
-        if not self.idempotent or not self.tiers:
+        if self.idempotent is False or not self.tiers:
             return 0.0
         return config.load().exercise if self.exercise is None else self.exercise
 

@@ -11,6 +11,7 @@ import atexit
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from ..telemetry import add_hook
@@ -22,11 +23,22 @@ if TYPE_CHECKING:
     from ._guard import Guard
     from ._plan import Step
 
-__all__ = ["KEEPER", "Keeper"]
+__all__ = ["KEEPER", "Keeper", "on_exchange"]
 
 _LOG = logging.getLogger("llmguard.keeper")
 _PERIOD: Final = 1.0
 _RETRY: Final = 30.0
+_OTHERS: Final[list[Callable[[Store], None]]] = []
+
+
+def on_exchange(callback: Callable[[Store], None]) -> None:
+    """Have `callback` called with the store at every exchange.
+
+    It runs on the keeper's thread, the first time before the first managed call; what
+    it raises counts as a failure of the store.
+    """
+    if callback not in _OTHERS:
+        _OTHERS.append(callback)
 
 
 class Keeper:
@@ -108,6 +120,8 @@ class Keeper:
         if rows:
             store.add_activity(rows)
         store.beat(process_name(), _about())
+        for callback in _OTHERS:
+            callback(store)
 
 
 def _about() -> dict[str, object]:

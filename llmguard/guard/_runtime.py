@@ -20,6 +20,7 @@ from ._retry import RetryBudget, RetryPolicy
 if TYPE_CHECKING:
     from ._call import Call
     from ._plan import Step
+    from ._watch import Watch
 
 __all__ = ["Runtime", "current_runtime", "default_runtime", "use_runtime"]
 
@@ -38,6 +39,10 @@ class Runtime:
         managed: True when this process keeps a store and a heartbeat.
         exercise: Told of every answered call and the step that answered, to run the
             tiers below it in the background; None for no exercises.
+        watch: Asked at the start of every call for who is to be told of it; None for
+            nobody. It must not raise.
+        apart: True for calls that no caller waits for: only first tiers run, no hook
+            is told, and a body that does harm when run twice is refused.
     """
 
     clock: Clock = SYSTEM_CLOCK
@@ -47,6 +52,8 @@ class Runtime:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     managed: bool = False
     exercise: Callable[[Call, Step], None] | None = None
+    watch: Callable[[Call], Watch | None] | None = None
+    apart: bool = False
     _budgets: dict[tuple[str, str], RetryBudget] = field(
         default_factory=dict[tuple[str, str], RetryBudget]
     )
