@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..outcome import POLICY, Attempt, Kind, Outcome
 from ..reply import Reply
-from ..telemetry import emit
+from ..telemetry import answers, emit
 from ._capture import publish
 from ._commands import NO_BREAKER, Admission, Give, Pull, Result, Run, Sleep
 from ._judge import Judged, judge, to_error
@@ -45,6 +45,9 @@ class Walk:
     """One call's way down its chain."""
 
     __slots__ = ("call", "errors", "published")
+
+    told = True
+    """Whether anybody hears of this walk: not of exercises, drills and trials."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -222,6 +225,8 @@ class Walk:
             elapsed=elapsed,
             reask=bool(run.feedback),
         )
+        if answers.hooks and self.told:
+            self.tell(judged)
         if judged.kind is Kind.OK:
             run.step.learn(elapsed)
         elif isinstance(judged.error, Deferred):
@@ -231,6 +236,21 @@ class Walk:
             # The caller's mistake: no tier can cure it, and hiding it would be worse.
             self.finish(Kind.BAD_REQUEST)
             raise self.errors[-1]
+
+    def tell(self, judged: Judged) -> None:
+        """Hand the content of the last attempt to whoever watches behaviour."""
+        call, reply = self.call, judged.reply
+        answers.emit_answer(
+            answers.make_answer(
+                call_id=call.call_id,
+                function=call.guard.name,
+                at=call.at,
+                attempt=call.attempts[-1],
+                value=judged.value,
+                text=None if reply is None else reply.text,
+                inputs=call.inputs,
+            )
+        )
 
     def again(
         self,

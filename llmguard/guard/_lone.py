@@ -74,6 +74,8 @@ class Lone(Walk):
 
     __slots__ = ("live", "outcome", "step", "value")
 
+    told = False
+
     def __init__(self, call: Call, step: Step, *, live: bool) -> None:
         super().__init__(call)
         self.step = step

@@ -1,0 +1,1 @@
+"""Watching what models say, per pinned version, against a frozen baseline."""
