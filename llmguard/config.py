@@ -7,6 +7,7 @@ Keyword arguments win over ``LLMGUARD_*`` environment variables, those over
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -27,6 +28,8 @@ class Config:
         store: Where durable state lives: a path of a SQLite file or a URL. Relative
             paths in `pyproject.toml` and the default start at `root`.
         lock: The `models.lock` that names what may run.
+        env: The environment this process serves, such as `prod` or `staging`: each has
+            its own entries in the ledger.
         strict: Refuse pins whose model name no naming rule knows.
         refuse_remote: Refuse every call that would leave the machine.
         deadline: Seconds a guarded call may take when it names no deadline itself.
@@ -36,18 +39,24 @@ class Config:
             may hold personal data.
         suites: Where suites are defined: TOML files (`suites/*.toml`, from `root`) and
             modules (`myapp.llm`). As a variable, separated by commas.
+        routes: How the calls of a route are routed: one table per route, checked by
+            `llmguard.pins.routing`; in `pyproject.toml` only.
         root: The directory of the nearest `pyproject.toml`, else the working
             directory. Derived, not set.
     """
 
     store: str = ".llmguard/store.db"
     lock: Path = Path("models.lock")
+    env: str = "prod"
     strict: bool = False
     refuse_remote: bool = False
     deadline: float = 30.0
     exercise: float = 0.01
     capture_content: bool = False
     suites: tuple[str, ...] = ()
+    routes: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=lambda: MappingProxyType[str, Mapping[str, Any]]({})
+    )
     root: Path = field(default_factory=Path.cwd)
 
 
@@ -56,16 +65,19 @@ class ConfigValues(TypedDict, total=False):
 
     store: str
     lock: str | Path
+    env: str
     strict: bool
     refuse_remote: bool
     deadline: float
     exercise: float
     capture_content: bool
     suites: Sequence[str]
+    routes: Mapping[str, Mapping[str, Any]]
 
 
 KEYS: Final = tuple(f.name for f in fields(Config) if f.name != "root")
 _PREFIX: Final = "LLMGUARD_"
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
 
@@ -228,6 +240,12 @@ def _path(key: str, value: object, source: str, base: Path) -> Path:
     return base / value
 
 
+def _name(key: str, value: object, source: str, _base: Path) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise _wrong(key, value, source, "letters, digits, `_`, `.`, `-`: 'prod'")
+    return value
+
+
 def _flag(key: str, value: object, source: str, _base: Path) -> bool:
     if not isinstance(value, bool):
         raise _wrong(key, value, source, "true or false")
@@ -257,14 +275,29 @@ def _places(key: str, value: object, source: str, _base: Path) -> tuple[str, ...
     return tuple(cast("Sequence[str]", items))
 
 
+def _tables(
+    key: str, value: object, source: str, _base: Path
+) -> Mapping[str, Mapping[str, Any]]:
+    found = cast("Mapping[str, object]", value)
+    tables = isinstance(value, Mapping) and all(
+        isinstance(each, Mapping) for each in found.values()
+    )
+    if not tables:
+        example = f"a table of tables, such as `[tool.llmguard.{key}.NAME]`"
+        raise _wrong(key, found, source, example)
+    return MappingProxyType(dict(cast("Mapping[str, Mapping[str, Any]]", found)))
+
+
 _DEFAULTS: Final = Config(root=Path())
 _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "store": _store,
     "lock": _path,
+    "env": _name,
     "strict": _flag,
     "refuse_remote": _flag,
     "deadline": _seconds,
     "exercise": _share,
     "capture_content": _flag,
     "suites": _places,
+    "routes": _tables,
 }

@@ -123,6 +123,10 @@ def test_store_urls_stay_as_they_are(monkeypatch: pytest.MonkeyPatch, url: str) 
         ("[tool.llmguard]\ndeadline = true", "`deadline` .* is True"),
         ("[tool.llmguard]\ndeadline = inf", "`deadline` .* is inf"),
         ("[tool.llmguard]\nstore = ''", "`store` .* is ''"),
+        ("[tool.llmguard]\nenv = ''", "`env` .* is ''; .* 'prod'"),
+        ("[tool.llmguard]\nenv = 'a b'", "`env` .* is 'a b'"),
+        ("[tool.llmguard]\nroutes = 3", "`routes` .* is 3; .* a table of tables"),
+        ("[tool.llmguard.routes]\nx = 3", "`routes` .*; .* a table of tables"),
         ("[tool.llmguard]\nlock = 3", "`lock` .* is 3; .* a path"),
         ("[tool]\nllmguard = 3", "is 3, not a table"),
         ("[tool.llmguard", "cannot be read"),
@@ -140,6 +144,8 @@ def test_wrong_files_are_explained(project: Project, table: str, message: str) -
     [
         ("LLMGUARD_DEADLINE", "soon", "in LLMGUARD_DEADLINE is 'soon'"),
         ("LLMGUARD_STRICT", "maybe", "in LLMGUARD_STRICT is 'maybe'"),
+        ("LLMGUARD_ENV", "", "in LLMGUARD_ENV is ''"),
+        ("LLMGUARD_ROUTES", "x", "in LLMGUARD_ROUTES is 'x'; it must be a table"),
         ("LLMGUARD_DEADLNE", "3", "did you mean `LLMGUARD_DEADLINE`"),
     ],
 )
@@ -180,3 +186,17 @@ def test_suites_are_places(project: Project, monkeypatch: pytest.MonkeyPatch) ->
     project("[tool.llmguard]\nsuites = 'suites/*.toml'")
     with pytest.raises(ConfigError, match=r"`suites` in .* must be a list, such as"):
         config.load()
+
+
+def test_the_environment_has_a_name(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`prod` unless the file or a variable names another."""
+    assert "prod" == config.load().env
+    config.reset()
+    project("[tool.llmguard]\nenv = 'staging'\nroutes.triage.unit = 'tenant'")
+    found = config.load()
+    assert ("staging", {"triage": {"unit": "tenant"}}) == (found.env, found.routes)
+    config.reset()
+    monkeypatch.setenv("LLMGUARD_ENV", "eu-1")
+    assert "eu-1" == config.load().env
