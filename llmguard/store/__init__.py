@@ -1,4 +1,4 @@
-"""The durable store: breaker states, activity, evidence, tickets, the ledger."""
+"""The durable store: breakers, activity, evidence, events, tickets, the ledger."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ._location import spill_folder
 from ._open import open_store, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
+from .events import Event, EventStore
 from .evidence import EvidenceRow, EvidenceStore, Signature
 from .ledger import (
     Action,
@@ -59,6 +60,8 @@ __all__ = [
     "BreakerStore",
     "Enqueued",
     "Entry",
+    "Event",
+    "EventStore",
     "EvidenceRow",
     "EvidenceStore",
     "IdempotencyError",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .events import EventStore
 from .evidence import EvidenceStore
 from .ledger import LedgerStore
 from .protocol import ActivityStore, BreakerStore
@@ -39,7 +40,7 @@ class StoreHealth:
 
 
 class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
-    """Breakers, activity, evidence, tickets and the ledger, shared by processes."""
+    """Breakers, activity, evidence, events, tickets and the ledger, shared."""
 
     @property
     def url(self) -> str:
@@ -54,6 +55,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def ledger(self) -> LedgerStore:
         """Which pinned version serves each route."""
+        ...
+
+    @property
+    def events(self) -> EventStore:
+        """What happened to models, in order."""
         ...
 
     @property

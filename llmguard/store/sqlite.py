@@ -10,6 +10,7 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ._activity import SqliteActivity
 from ._breakers import SqliteBreakers
 from ._database import Database, Synchronous
+from ._events import SqliteEvents
 from ._evidence import SqliteEvidence
 from ._health import health
 from ._ledger import SqliteLedger
@@ -26,9 +27,9 @@ __all__ = ["SqliteStore"]
 class SqliteStore:
     """Implements `Store` on SQLite.
 
-    Tickets, breaker states, evidence and the ledger are in `PATH`, durable through
-    power cuts (`synchronous=FULL`); counts are in a file beside it that ends in
-    `.metrics.db`, durable through killed processes only, and opened when first used.
+    Tickets, breaker states, evidence, events and the ledger are in `PATH`, durable
+    through power cuts (`synchronous=FULL`); counts are in a file beside it that ends
+    in `.metrics.db`, durable through killed processes only, opened when first used.
 
     Args:
         url: A path, or a URL such as `sqlite:///.llmguard/store.db?ballast=8M`.
@@ -64,6 +65,7 @@ class SqliteStore:
         self._main.open()
         self._breakers = SqliteBreakers(self._main)
         self._evidence = SqliteEvidence(self._main, clock=clock)
+        self._events = SqliteEvents(self._main, clock=clock)
         self._ledger = SqliteLedger(self._main, clock=clock)
         self._tickets = SqliteTickets(self._main, clock=clock, max_losses=max_losses)
 
@@ -84,6 +86,11 @@ class SqliteStore:
     def ledger(self) -> SqliteLedger:
         """Which pinned version serves each route."""
         return self._ledger
+
+    @property
+    def events(self) -> SqliteEvents:
+        """What happened to models, in order."""
+        return self._events
 
     @property
     def closed(self) -> bool:

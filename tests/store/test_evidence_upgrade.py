@@ -23,5 +23,5 @@ def test_a_store_without_evidence_is_brought_up_to_date(tmp_path: Path) -> None:
     row = BreakerRow(key="f|p", state="quarantined", since=1.0, rev=1, actor="ann")
     assert [row] == list(store.list_breakers())
     assert [] == list(store.list_evidence())
-    assert "0003_ledger" == store.health().schema
+    assert load("main")[-1].name == store.health().schema
     store.close()
