@@ -41,6 +41,9 @@ class Config:
             modules (`myapp.llm`). As a variable, separated by commas.
         routes: How the calls of a route are routed: one table per route, checked by
             `llmguard.pins.routing`; in `pyproject.toml` only.
+        alerts: Who is told of alerts: `log`, `https://` URLs, `module:function`. As a
+            variable, separated by commas.
+        slos: OpenSLO documents with objectives (`slo/*.json`, from `root`).
         root: The directory of the nearest `pyproject.toml`, else the working
             directory. Derived, not set.
     """
@@ -57,6 +60,8 @@ class Config:
     routes: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: MappingProxyType[str, Mapping[str, Any]]({})
     )
+    alerts: tuple[str, ...] = ("log",)
+    slos: tuple[str, ...] = ()
     root: Path = field(default_factory=Path.cwd)
 
 
@@ -73,6 +78,8 @@ class ConfigValues(TypedDict, total=False):
     capture_content: bool
     suites: Sequence[str]
     routes: Mapping[str, Mapping[str, Any]]
+    alerts: Sequence[str]
+    slos: Sequence[str]
 
 
 KEYS: Final = tuple(f.name for f in fields(Config) if f.name != "root")
@@ -300,4 +307,6 @@ _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "capture_content": _flag,
     "suites": _places,
     "routes": _tables,
+    "alerts": _places,
+    "slos": _places,
 }
