@@ -1,16 +1,15 @@
-"""Counts and heartbeats on SQLite, in a file of their own."""
+"""Counts and heartbeats, apart from what must be durable."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ..clock import Clock
-from ._database import Database
+from ._database import Connection, Database
 
-__all__ = ["SqliteActivity"]
+__all__ = ["SqlActivity"]
 
 _MINUTE = 60.0
 _KEEP = 14 * 86400.0  # what `status` may look back on; the monitor keeps its own
@@ -19,9 +18,10 @@ _FORGET = 86400.0  # a process silent for a day is gone
 _ADD = """
 INSERT INTO activity VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (minute, function, tier, pin, kind) DO UPDATE SET
-  n = n + excluded.n,
-  last_at = max(last_at, excluded.last_at),
-  total_elapsed = total_elapsed + excluded.total_elapsed
+  n = activity.n + excluded.n,
+  last_at = CASE WHEN excluded.last_at > activity.last_at
+    THEN excluded.last_at ELSE activity.last_at END,
+  total_elapsed = activity.total_elapsed + excluded.total_elapsed
 """
 _SUM = """
 SELECT function, tier, pin, kind, sum(n) AS n, max(last_at) AS last_at,
@@ -31,13 +31,13 @@ GROUP BY function, tier, pin, kind ORDER BY function, tier, pin, kind
 """
 
 
-class SqliteActivity:
+class SqlActivity:
     """Implements `ActivityStore`.
 
     Counts are kept per minute for 14 days; `since` is rounded down to its minute.
 
     Args:
-        database: The metrics file.
+        database: The one with relaxed durability.
         clock: Stamps heartbeats.
     """
 
@@ -47,10 +47,12 @@ class SqliteActivity:
 
     def add_activity(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Merge one process's increments."""
-        values = [_values(cast("Mapping[str, Any]", row)) for row in rows]
+        # Sorted: two processes that lock the same rows in turn do not block each other.
+        values = sorted(_values(cast("Mapping[str, Any]", row)) for row in rows)
         if values:
             self._database.write(
-                lambda connection: connection.executemany(_ADD, values)
+                lambda connection: connection.executemany(_ADD, values).rowcount,
+                locks=(),
             )
 
     def beat(self, process: str, info: Mapping[str, object]) -> None:
@@ -58,7 +60,7 @@ class SqliteActivity:
         now = self._clock.time()
         text = json.dumps(dict(info), default=str)
 
-        def job(connection: sqlite3.Connection) -> None:
+        def job(connection: Connection) -> None:
             connection.execute(
                 "INSERT INTO processes VALUES (?, ?, ?) ON CONFLICT (process) "
                 "DO UPDATE SET at = excluded.at, info = excluded.info",
@@ -69,7 +71,7 @@ class SqliteActivity:
                 "DELETE FROM activity WHERE minute < ?", (_minute(now - _KEEP),)
             )
 
-        self._database.write(job)
+        self._database.write(job, locks=())
 
     def activity(self, *, since: float = 0.0) -> Sequence[Mapping[str, object]]:
         """Return merged counts per function, tier, pin and kind."""

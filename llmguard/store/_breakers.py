@@ -1,15 +1,14 @@
-"""Published breaker states on SQLite."""
+"""Published breaker states."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ._database import Database
+from ._database import Connection, Database, Row
 from .protocol import BreakerRow
 
-__all__ = ["SqliteBreakers"]
+__all__ = ["SqlBreakers"]
 
 _COLUMNS = "key, state, reason, since, until, rev, actor"
 _INSERT = "INSERT INTO breakers VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -19,7 +18,7 @@ _UPDATE = (
 )
 
 
-class SqliteBreakers:
+class SqlBreakers:
     """Implements `BreakerStore`."""
 
     def __init__(self, database: Database) -> None:
@@ -37,7 +36,7 @@ class SqliteBreakers:
         """Write `row` if the stored `rev` equals `row.rev`; return it with rev + 1."""
         written = replace(row, rev=row.rev + 1)
 
-        def job(connection: sqlite3.Connection) -> BreakerRow | None:
+        def job(connection: Connection) -> BreakerRow | None:
             values = (row.state, row.reason, row.since, row.until, written.rev)
             if row.rev:
                 condition = (row.actor, row.key, row.rev)
@@ -51,7 +50,7 @@ class SqliteBreakers:
             )
             return written
 
-        return self._database.write(job)
+        return self._database.write(job, locks=())
 
     def list_breakers(self) -> Sequence[BreakerRow]:
         """Return every row, sorted by key."""
@@ -64,7 +63,7 @@ class SqliteBreakers:
         return int(rows[0][0])
 
 
-def _row(row: sqlite3.Row) -> BreakerRow:
+def _row(row: Row) -> BreakerRow:
     return BreakerRow(
         key=row["key"],
         state=row["state"],

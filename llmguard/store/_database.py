@@ -1,221 +1,181 @@
-"""One SQLite file: read from any thread, written durably, safe across fork."""
+"""What the store's SQL needs of a database: one set of statements, several engines.
+
+Statements are written once, in the SQL that SQLite and PostgreSQL share: `?` or
+`:name` for values, `INSERT .. ON CONFLICT .. DO UPDATE` with the table's name before
+a column of the old row (`n = activity.n + excluded.n`), `RETURNING`, `CASE` rather than
+`max(a, b)`, `CAST(? AS TEXT) IS NULL` where a value alone would have no type, JSON as
+TEXT, times as REAL epoch seconds, truth as 0 and 1. What remains is in `Dialect`.
+"""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
-import weakref
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
-from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import StoreError
-from ._filelock import FileLock
-from ._location import refuse_network
-from ._migrate import load, migrate
-from ._session import Session
-from ._setup import Synchronous, drop_ballast, fill_ballast, make_file, open_writer
-from ._sqlite_errors import from_os, from_sqlite
-from .problems import StoreBusyError, StoreFullError
-
-__all__ = ["Database", "Synchronous"]
+__all__ = [
+    "LOCK_TIMEOUT",
+    "NO_LIMIT",
+    "STORE_LOCK",
+    "Connection",
+    "Cursor",
+    "Database",
+    "Dialect",
+    "Parameters",
+    "Row",
+    "where",
+]
 
 T = TypeVar("T")
 
+Parameters = Sequence[Any] | Mapping[str, Any]
+
 LOCK_TIMEOUT = 10.0
+"""Seconds a write may take, unless told otherwise."""
+
+NO_LIMIT = 2**63 - 1
+"""For `LIMIT ?`: neither `-1` nor NULL is understood everywhere."""
+
+STORE_LOCK = "store"
+"""The lock of jobs that name none: they run one after the other."""
 
 
-class Database:
-    """A durable SQLite file, shared by threads and processes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """Where the engines differ.
 
-    Args:
-        path: Absolute path of the file; it and its folder are made when missing.
-        schema: Which migrations it follows: `main` or `metrics`.
-        synchronous: `FULL` survives a power cut; `NORMAL` survives a killed process
-            but may lose the last commits in a power cut; `OFF` is for tests.
-        ballast: Bytes kept in `PATH.ballast` for the moment the disk is full.
-        clock: For the records of migrations.
+    Attributes:
+        name: `sqlite` or `postgresql`.
+        for_update: Ends a SELECT from `tickets t` whose rows this transaction will
+            change; empty where transactions that write run one after the other.
+        skip_locked: The same, leaving out rows that another transaction holds.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        schema: str,
-        synchronous: Synchronous = "FULL",
-        ballast: int = 0,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> None:
-        self.path = path
-        self.closed = False
-        self._schema = schema
-        self._synchronous: Synchronous = synchronous
-        self._ballast = ballast
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._session: Session | None = None
-        self._listeners: tuple[Callable[[], None], ...] = ()
-        _LIVE.add(self)
+    name: str
+    for_update: str
+    skip_locked: str
 
-    def open(self) -> None:
-        """Open the file now, so that what is wrong with it shows at start."""
-        self._live()
 
-    def read(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+class Row(Protocol):
+    """A row, by name and by position; `dict(row)` and `tuple(row)` work too."""
+
+    def __getitem__(self, key: int | str, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+
+    def keys(self) -> Iterable[str]:
+        """Return the names of the columns."""
+        ...
+
+
+class Cursor(Protocol):
+    """What a statement gave."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows that an INSERT, UPDATE or DELETE changed."""
+        ...
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """Runs statements, within the transaction of a job."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which engine this is."""
+        ...
+
+    def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
+        """Run one statement with `?` or `:name` in place of its values."""
+        ...
+
+    def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
+        """Run one statement for each set of values."""
+        ...
+
+    def alone(self, lock: str) -> None:
+        """Wait until no other transaction holds `lock`, and hold it until the end.
+
+        What is read after it, nobody who takes the same lock changes meanwhile.
+        """
+        ...
+
+
+class Database(Protocol):
+    """Read from any thread, written durably, safe across threads, processes, forks."""
+
+    @property
+    def closed(self) -> bool:
+        """True after `close()`."""
+        ...
+
+    def read(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """Run one statement that reads, and return its rows."""
-        values = cast("Sequence[str]", parameters)
-        return self.query(lambda reader: reader.execute(sql, values).fetchall())
+        ...
 
-    def query(self, ask: Callable[[sqlite3.Connection], T]) -> T:
-        """Read on this thread's own connection; it sees all that is durable."""
-        session = self._live()
-        try:
-            return ask(session.reader())
-        except sqlite3.Error as error:
-            raise from_sqlite(error, self.path) from error
+    def query(self, ask: Callable[[Connection], T], *, snapshot: bool = False) -> T:
+        """Let `ask` read; what it returns must not hold the connection.
+
+        Args:
+            ask: May be called again when the connection is lost.
+            snapshot: Whether all its statements see the same moment.
+        """
+        ...
 
     def write(
         self,
-        job: Callable[[sqlite3.Connection], T],
+        job: Callable[[Connection], T],
         *,
         timeout: float = LOCK_TIMEOUT,
         spare: bool = False,
+        locks: Sequence[str] = (STORE_LOCK,),
     ) -> T:
         """Run `job` in a transaction and return its result once it is durable.
 
         Args:
-            job: Gets the connection, inside a transaction; raising undoes it.
-            timeout: Seconds to wait for the lock and the disk.
-            spare: Give up the ballast rather than fail on a full disk.
+            job: Gets the connection, inside a transaction; raising undoes it. It may
+                be called again, so it must have no other effects.
+            timeout: Seconds to wait for locks, the disk and the network.
+            spare: Use space that is kept back for people's answers, if there is any,
+                rather than fail on a full disk.
+            locks: Jobs that share a lock run one after the other, whatever process
+                they are in. Empty for jobs whose conditions and row locks are enough.
 
         Raises:
             StoreFullError: No space left.
             StoreBusyError: Not durable within `timeout`.
             StoreError: Anything else that the store cannot do.
         """
-        try:
-            return self._write(job, timeout)
-        except StoreFullError:
-            if not (spare and drop_ballast(self._ballast_path)):
-                raise
-        return self._write(job, timeout)
+        ...
 
     def version(self) -> int:
         """Return a number that differs after any commit, within one thread."""
-        return int(self.read("PRAGMA data_version")[0][0])
+        ...
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` after each commit of this process; returns the way out."""
-        with self._lock:
-            self._listeners = (*self._listeners, callback)
+        """Call `callback` after commits; returns how to stop."""
+        ...
 
-        def stop() -> None:
-            with self._lock:
-                self._listeners = tuple(
-                    one for one in self._listeners if one is not callback
-                )
-
-        return stop
-
-    def close(self, *, timeout: float = LOCK_TIMEOUT) -> None:
-        """Write what is queued and close the file; using it again is an error.
-
-        Args:
-            timeout: Seconds to wait for a lock that another process holds.
-        """
-        with self._lock:
-            self.closed = True
-            session, self._session = self._session, None
-        if session is not None:
-            session.close(timeout)
-
-    def forget(self) -> None:
-        """Drop the parent's connections in a forked child, without closing them."""
-        # Closing them would take part in the parent's locks and checkpoints.
-        if self._session is not None:
-            _ORPHANS.append(self._session)
-        self._session = None
-        self._listeners = ()
-        self._lock = threading.Lock()
-
-    @property
-    def _ballast_path(self) -> Path:
-        return self.path.with_name(self.path.name + ".ballast")
-
-    def _write(self, job: Callable[[sqlite3.Connection], T], timeout: float) -> T:
-        future = self._live().writer.submit(job)
-        try:
-            result: T = future.result(timeout)
-        except TimeoutError:
-            stopped = future.cancel()
-            raise StoreBusyError(
-                f"the store {str(self.path)!r} did not write within {timeout:g} s; "
-                + ("nothing was written" if stopped else "it may still be written")
-                + ": try again, and see `llmguard doctor` if it goes on",
-                written=False if stopped else None,
-            ) from None
-        return result
-
-    def _live(self) -> Session:
-        session = self._session
-        if session is not None:
-            return session
-        with self._lock:
-            if self.closed:
-                raise StoreError(
-                    f"the store {str(self.path)!r} was closed; get it again with "
-                    "`open_store()`"
-                )
-            if self._session is None:
-                self._session = self._connect()
-            return self._session
-
-    def _connect(self) -> Session:
-        refuse_network(self.path)
-        try:
-            make_file(self.path)
-            lock = FileLock(self.path.with_name(self.path.name + ".lock"))
-        except OSError as error:
-            raise from_os(error, self.path) from error
-        try:
-            lock.acquire(LOCK_TIMEOUT)
-            connection = self._prepare()
-        except BaseException:
-            lock.close()
-            raise
-        lock.release()
-        fill_ballast(self._ballast_path, self._ballast)
-        return Session(
-            self.path, connection=connection, lock=lock, committed=self._announce
-        )
-
-    def _prepare(self) -> sqlite3.Connection:
-        try:
-            connection = open_writer(self.path, self._synchronous)
-            try:
-                migrate(connection, load(self._schema), now=self._clock.time())
-            except BaseException:
-                connection.close()
-                raise
-        except sqlite3.Error as error:
-            raise from_sqlite(error, self.path) from error
-        return connection
-
-    def _announce(self) -> None:
-        for callback in self._listeners:
-            callback()
+    def close(self) -> None:
+        """Write what is queued and close; using it again is an error."""
+        ...
 
 
-_LIVE: weakref.WeakSet[Database] = weakref.WeakSet()
-_ORPHANS: list[Session] = []
+def where(conditions: Mapping[str, object]) -> tuple[str, list[object]]:
+    """Return `WHERE ...` and its values for the conditions whose value is not None.
 
-
-def _forget_in_child() -> None:
-    for database in list(_LIVE):
-        database.forget()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - absent on Windows only
-    os.register_at_fork(after_in_child=_forget_in_child)
+    Args:
+        conditions: SQL with one `?` each, such as `{"env = ?": "prod"}`; constants.
+    """
+    given = {sql: value for sql, value in conditions.items() if value is not None}
+    return ("WHERE " + " AND ".join(given) if given else "", list(given.values()))

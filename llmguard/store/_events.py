@@ -1,26 +1,26 @@
-"""The event log on SQL."""
+"""The event log."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
 from ..clock import Clock
-from ._database import Database
+from ._database import Connection, Database, Row, where
 from .events import Event
 
-__all__ = ["SqliteEvents"]
+__all__ = ["SqlEvents"]
 
 _COLUMNS = "seq, at, env, route, pin, kind, process, detail"
 _INSERT = (
     "INSERT INTO events (at, env, route, pin, kind, process, detail, once) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (once) DO NOTHING RETURNING seq"
 )
+_LOCKS = ("events",)
 
 
-class SqliteEvents:
+class SqlEvents:
     """Implements `EventStore`."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
@@ -32,12 +32,13 @@ class SqliteEvents:
         detail = json.dumps(dict(event.detail), ensure_ascii=False, sort_keys=True)
         names = (event.env, event.route, event.pin, event.kind, event.process)
 
-        def job(connection: sqlite3.Connection) -> Event | None:
+        def job(connection: Connection) -> Event | None:
             rows = connection.execute(_INSERT, (at, *names, detail, once or None))
             found = rows.fetchone()
             return None if found is None else replace(event, at=at, seq=found[0])
 
-        return self._database.write(job)
+        # In the order of `seq`, so that nobody who reads on after one misses another.
+        return self._database.write(job, locks=_LOCKS)
 
     def list(
         self,
@@ -55,6 +56,7 @@ class SqliteEvents:
         """Return events in the order they were written; None for any."""
         below = kind is not None and kind.endswith(".")
         bounds: dict[str, object] = {
+            "seq > ?": after,
             "env = ?": env,
             "route = ?": route,
             "pin = ?": pin,
@@ -65,15 +67,15 @@ class SqliteEvents:
             "at >= ?": since,
             "at <= ?": until,
         }
-        given = {"seq > ?": after} | {k: v for k, v in bounds.items() if v is not None}
-        sql = f"SELECT {_COLUMNS} FROM events WHERE {' AND '.join(given)} ORDER BY seq"  # noqa: S608 - constants
+        wanted, values = where(bounds)
+        sql = f"SELECT {_COLUMNS} FROM events {wanted} ORDER BY seq"  # noqa: S608 - constants
         sql += " DESC" if newest_first else ""
         sql += "" if limit is None else f" LIMIT {int(limit)}"
-        rows = self._database.read(sql, tuple(given.values()))
+        rows = self._database.read(sql, values)
         return [_event(row) for row in rows]
 
 
-def _event(row: sqlite3.Row) -> Event:
+def _event(row: Row) -> Event:
     return Event(
         seq=row["seq"],
         at=row["at"],

@@ -1,15 +1,14 @@
-"""Evidence on SQLite."""
+"""Evidence."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from ..clock import Clock
-from ._database import Database
+from ._database import Connection, Database, Row, where
 from .evidence import EvidenceRow, Signature
 
-__all__ = ["SqliteEvidence"]
+__all__ = ["SqlEvidence"]
 
 _COLUMNS = "digest, kind, function, subject, pin_digest, verdict, at, body"
 _INSERT = "INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -17,14 +16,9 @@ _SIGN = (
     "INSERT INTO evidence_signatures SELECT digest, ?, ?, ? FROM evidence "
     "WHERE digest = ? ON CONFLICT DO NOTHING"
 )
-_LIST = (
-    f"SELECT {_COLUMNS} FROM evidence WHERE (? IS NULL OR function = ?) "  # noqa: S608 - constants
-    "AND (? IS NULL OR pin_digest = ?) AND at >= ? "
-    "ORDER BY at DESC, digest LIMIT ?"
-)
 
 
-class SqliteEvidence:
+class SqlEvidence:
     """Implements `EvidenceStore`."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
@@ -34,7 +28,7 @@ class SqliteEvidence:
         """Write a document durably, with its signatures; False if it was there."""
         now = self._clock.time()
 
-        def job(connection: sqlite3.Connection) -> bool:
+        def job(connection: Connection) -> bool:
             values = (row.digest, row.kind, row.function, row.subject)
             more = (row.pin_digest, row.verdict, row.at, row.body)
             written = connection.execute(_INSERT, (*values, *more)).rowcount
@@ -42,12 +36,14 @@ class SqliteEvidence:
                 _sign(connection, row.digest, one, now)
             return written == 1
 
-        return self._database.write(job)
+        return self._database.write(job, locks=())
 
     def sign_evidence(self, digest: str, signature: Signature) -> bool:
         """Add a signature; False if the document is unknown or it is signed so."""
         now = self._clock.time()
-        return self._database.write(lambda c: _sign(c, digest, signature, now))
+        return self._database.write(
+            lambda c: _sign(c, digest, signature, now), locks=()
+        )
 
     def get_evidence(self, digest: str) -> EvidenceRow | None:
         """Return a document with its signatures, or None."""
@@ -66,11 +62,17 @@ class SqliteEvidence:
         limit: int = 100,
     ) -> Sequence[EvidenceRow]:
         """Return documents, newest first; None for any function or pin."""
-        wanted = (function, function, pin_digest, pin_digest)
-        rows = self._database.read(_LIST, (*wanted, since, limit))
+        wanted, values = where(
+            {"function = ?": function, "pin_digest = ?": pin_digest, "at >= ?": since}
+        )
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM evidence {wanted} "  # noqa: S608 - constants
+            "ORDER BY at DESC, digest LIMIT ?",
+            (*values, limit),
+        )
         return [self._row(row) for row in rows]
 
-    def _row(self, row: sqlite3.Row) -> EvidenceRow:
+    def _row(self, row: Row) -> EvidenceRow:
         signatures = self._database.read(
             "SELECT signer, signature, at FROM evidence_signatures "
             "WHERE digest = ? ORDER BY signer",
@@ -92,8 +94,6 @@ class SqliteEvidence:
         )
 
 
-def _sign(
-    connection: sqlite3.Connection, digest: str, one: Signature, now: float
-) -> bool:
+def _sign(connection: Connection, digest: str, one: Signature, now: float) -> bool:
     values = (one.signer, one.signature, now, digest)
     return connection.execute(_SIGN, values).rowcount == 1

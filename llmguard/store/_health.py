@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import StoreError
-from ._database import Database
 from ._location import spill_folder
+from ._sqlite_database import SqliteDatabase
 from .backend import StoreHealth
 
 __all__ = ["LOW_SPACE", "health"]
@@ -19,7 +19,7 @@ LOW_SPACE = 64 * 2**20
 
 
 def health(
-    database: Database, *, url: str, thorough: bool, low_space: int = LOW_SPACE
+    database: SqliteDatabase, *, url: str, thorough: bool, low_space: int = LOW_SPACE
 ) -> StoreHealth:
     """Look at a store, its disk and its spill folder.
 
@@ -57,7 +57,9 @@ def _shortage(folder: Path, left: int, low_space: int) -> Iterator[str]:
         )
 
 
-def _problems(database: Database, spilled: int, *, thorough: bool) -> Iterator[str]:
+def _problems(
+    database: SqliteDatabase, spilled: int, *, thorough: bool
+) -> Iterator[str]:
     path = database.path
     if spilled:
         yield (
@@ -71,7 +73,7 @@ def _problems(database: Database, spilled: int, *, thorough: bool) -> Iterator[s
         )
 
 
-def _check_pages(database: Database) -> list[str]:
+def _check_pages(database: SqliteDatabase) -> list[str]:
     try:
         rows = database.read("PRAGMA quick_check(5)")
     except StoreError as error:

@@ -1,14 +1,13 @@
-"""The ledger on SQLite."""
+"""The ledger."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ..clock import Clock
-from ._database import Database
+from ._database import NO_LIMIT, Connection, Database, Row, where
 from ._ledger_check import check
 from ._ledger_rows import (
     COLUMNS,
@@ -28,7 +27,7 @@ from .ledger import (
 )
 from .ledger_moves import fold, judge, step
 
-__all__ = ["SNAPSHOT_EVERY", "SqliteLedger"]
+__all__ = ["SNAPSHOT_EVERY", "SqlLedger"]
 
 SNAPSHOT_EVERY = 64
 """Entries of one route between two stored states: at most 63 steps to any state."""
@@ -47,10 +46,11 @@ _SNAPSHOT = (
     "ORDER BY rev DESC LIMIT 1"
 )
 _REV_AT = "SELECT rev FROM ledger WHERE at <= ? ORDER BY at DESC, rev DESC LIMIT 1"
+_LOCKS = ("ledger",)
 _URGENT = (Action.ROLLBACK, Action.QUARANTINE)
 
 
-class SqliteLedger:
+class SqlLedger:
     """Implements `LedgerStore`."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
@@ -62,6 +62,7 @@ class SqliteLedger:
         return self._database.write(
             lambda connection: self._append(connection, entry),
             spare=entry.action in _URGENT,
+            locks=_LOCKS,
         )
 
     def ledger_rev(self) -> int:
@@ -82,13 +83,11 @@ class SqliteLedger:
         """Return rows after `since_rev`, up to and including the time `until`."""
         last = None if until is None else self._rev_at(until)
         bounds = {"env = ?": env, "route = ?": route, "rev <= ?": last}
-        given = {"rev > ?": since_rev} | {
-            sql: value for sql, value in bounds.items() if value is not None
-        }
+        wanted, values = where({"rev > ?": since_rev, **bounds})
         rows = self._database.read(
-            f"SELECT {_NAMES} FROM ledger WHERE {' AND '.join(given)} "  # noqa: S608 - constants
+            f"SELECT {_NAMES} FROM ledger {wanted} "  # noqa: S608 - constants
             f"ORDER BY rev {'DESC' if newest_first else ''} LIMIT ?",
-            (*given.values(), -1 if limit is None else limit),
+            (*values, NO_LIMIT if limit is None else limit),
         )
         return [as_entry(dict(row)) for row in rows]
 
@@ -124,7 +123,7 @@ class SqliteLedger:
         rows = self._database.read(_REV_AT, (at,))
         return int(rows[0][0]) if rows else 0
 
-    def _append(self, connection: sqlite3.Connection, new: NewEntry) -> Entry:
+    def _append(self, connection: Connection, new: NewEntry) -> Entry:
         heads = connection.execute(_HEAD, (new.env, new.route)).fetchall()
         state = _state(new.env, new.route, heads)
         if new.base_rev != state.rev:
@@ -139,14 +138,14 @@ class SqliteLedger:
         return entry
 
 
-def _state(env: str, route: str, rows: Sequence[sqlite3.Row]) -> RouteState:
+def _state(env: str, route: str, rows: Sequence[Row]) -> RouteState:
     if not rows:
         return RouteState(env=env, route=route)
     return load_state(env, route, rows[0][0])
 
 
 def _make(
-    connection: sqlite3.Connection, state: RouteState, new: NewEntry, now: float
+    connection: Connection, state: RouteState, new: NewEntry, now: float
 ) -> Entry:
     move = judge(state, new)
     last = connection.execute(_LAST).fetchone()
@@ -180,7 +179,7 @@ def _make(
 
 
 def _conflict(
-    connection: sqlite3.Connection, state: RouteState, new: NewEntry
+    connection: Connection, state: RouteState, new: NewEntry
 ) -> LedgerConflictError:
     where = f"route {new.route!r} of {new.env!r}"
     again = (

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import StoreError
-from ._database import Database
+from ._database import Connection, Database
 from ._ledger_rows import COLUMNS, as_columns, as_entry, digest, dump_state
 from .ledger import LedgerCheck, LedgerMoveError, NewEntry, RouteState
 from .ledger_moves import judge, step
@@ -136,7 +135,8 @@ def check(database: Database, *, every: int) -> LedgerCheck:
 def _advance(database: Database, walk: _Walk) -> bool:
     """Check one chunk; True when it was the last."""
     start = walk.rev
-    chunk = database.query(lambda reader: _read(reader, start))
+    # One moment, so that rows and what is derived from them belong together.
+    chunk = database.query(lambda reader: _read(reader, start), snapshot=True)
     for row in chunk.rows:
         walk.take(row, chunk.snapshots)
     for env, route, rev in chunk.snapshots:
@@ -148,20 +148,15 @@ def _advance(database: Database, walk: _Walk) -> bool:
     return True
 
 
-def _read(reader: sqlite3.Connection, start: int) -> _Chunk:
-    # One transaction, so that rows and what is derived from them belong together.
-    reader.execute("BEGIN")
-    try:
-        rows = [dict(row) for row in reader.execute(_ROWS, (start, _CHUNK))]
-        last = len(rows) < _CHUNK
-        found = reader.execute(
-            _SNAPSHOTS + ("" if last else " AND rev <= ?"),
-            (start,) if last else (start, rows[-1]["rev"]),
-        )
-        snapshots = {(row[0], row[1], row[2]): row[3] for row in found}
-        heads = reader.execute(_HEADS).fetchall() if last else None
-    finally:
-        reader.execute("COMMIT")
+def _read(reader: Connection, start: int) -> _Chunk:
+    rows = [dict(row) for row in reader.execute(_ROWS, (start, _CHUNK))]
+    last = len(rows) < _CHUNK
+    found = reader.execute(
+        _SNAPSHOTS + ("" if last else " AND rev <= ?"),
+        (start,) if last else (start, rows[-1]["rev"]),
+    )
+    snapshots = {(row[0], row[1], row[2]): row[3] for row in found}
+    heads = reader.execute(_HEADS).fetchall() if last else None
     kept = None if heads is None else {(h[0], h[1]): (h[2], h[3]) for h in heads}
     return _Chunk(rows, snapshots, kept)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from ._filelock import FileLock
-from ._setup import open_reader
+from ._setup import SqliteConnection, open_reader
 from ._sqlite_errors import from_sqlite
 from ._writer import Writer
 from .problems import StoreBusyError
@@ -45,7 +45,7 @@ class Session:
         self,
         path: Path,
         *,
-        connection: sqlite3.Connection,
+        connection: SqliteConnection,
         lock: FileLock,
         committed: Callable[[], None],
     ) -> None:
@@ -63,7 +63,7 @@ class Session:
             committed=committed,
         )
 
-    def reader(self) -> sqlite3.Connection:
+    def reader(self) -> SqliteConnection:
         """Return the calling thread's connection."""
         found: _Reader | None = getattr(self._local, "reader", None)
         if found is None:

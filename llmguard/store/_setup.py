@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import StoreError
+from ._database import Dialect
 
 __all__ = [
+    "SqliteConnection",
     "Synchronous",
     "drop_ballast",
     "fill_ballast",
@@ -28,6 +30,16 @@ _OLDEST_SQLITE = (3, 35, 0)  # the first with RETURNING
 _BUSY_TIMEOUT = 5.0
 _WAL_SIZE_LIMIT = 64 * 2**20
 _MEBIBYTE = 2**20
+_SQLITE = Dialect(name="sqlite", for_update="", skip_locked="")
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection that says which engine it is."""
+
+    dialect = _SQLITE
+
+    def alone(self, lock: str) -> None:
+        """Do nothing: transactions that write run one after the other anyway."""
 
 
 def make_file(path: Path) -> None:
@@ -40,7 +52,7 @@ def make_file(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
-def open_writer(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
+def open_writer(path: Path, synchronous: Synchronous) -> SqliteConnection:
     """Return the process's one writing connection; the caller holds the lock.
 
     Raises:
@@ -58,20 +70,21 @@ def open_writer(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
     return connection
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path) -> SqliteConnection:
     """Return a connection that cannot write, nor checkpoint when it is closed."""
     connection = _connect(f"{path.as_uri()}?mode=ro")
     connection.execute("PRAGMA mmap_size = 0")
     return connection
 
 
-def _connect(name: str) -> sqlite3.Connection:
+def _connect(name: str) -> SqliteConnection:
     connection = sqlite3.connect(
         name,
         uri=name.startswith("file:"),
         timeout=_BUSY_TIMEOUT,
         isolation_level=None,
         check_same_thread=False,
+        factory=SqliteConnection,
     )
     connection.row_factory = sqlite3.Row
     return connection

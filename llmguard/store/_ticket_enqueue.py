@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from ._database import Connection
 from ._ticket_rows import BODY, body_values
 from ._ticket_steps import fetch, log, sweep
 from .problems import IdempotencyError, QueueFullError
@@ -12,10 +11,11 @@ from .tickets import Enqueued, NewTicket, TicketRecord
 __all__ = ["enqueue"]
 
 _SWEEP = 1000
+_CROWD = 256  # more callers than this are never between their count and their commit
 
 
 def enqueue(
-    connection: sqlite3.Connection, new: NewTicket, *, now: float, max_losses: int
+    connection: Connection, new: NewTicket, *, now: float, max_losses: int
 ) -> Enqueued:
     """Insert a ticket, or return the one that already stands for it."""
     known = connection.execute(
@@ -32,7 +32,7 @@ def enqueue(
 
 
 def _repeat(
-    connection: sqlite3.Connection, new: NewTicket, ticket: TicketRecord, now: float
+    connection: Connection, new: NewTicket, ticket: TicketRecord, now: float
 ) -> Enqueued:
     if ticket.fingerprint != new.fingerprint:
         raise IdempotencyError(
@@ -45,31 +45,30 @@ def _repeat(
     return Enqueued(ticket=ticket, created=False, coalesced=False)
 
 
-def _twin(
-    connection: sqlite3.Connection, new: NewTicket, now: float
-) -> TicketRecord | None:
+def _twin(connection: Connection, new: NewTicket, now: float) -> TicketRecord | None:
     row = connection.execute(
-        "SELECT id FROM tickets WHERE queue = ? AND fingerprint = ? AND role = ? "
-        "AND state IN ('open', 'claimed') "
-        "AND (state = 'claimed' OR expires_at IS NULL OR expires_at > ?) LIMIT 1",
+        "SELECT t.id FROM tickets t "  # noqa: S608 - the dialect's suffix
+        "WHERE t.queue = ? AND t.fingerprint = ? AND t.role = ? "
+        "AND t.state IN ('open', 'claimed') "
+        "AND (t.state = 'claimed' OR t.expires_at IS NULL OR t.expires_at > ?) LIMIT 1"
+        + connection.dialect.for_update,
         (new.queue, new.fingerprint, new.role, now),
     ).fetchone()
     return None if row is None else fetch(connection, row[0])
 
 
 def _join(
-    connection: sqlite3.Connection, new: NewTicket, twin: TicketRecord, now: float
+    connection: Connection, new: NewTicket, twin: TicketRecord, now: float
 ) -> Enqueued:
     """Let one more caller wait for a ticket, which becomes as urgent as both."""
     never = None in (twin.expires_at, new.expires_at)
+    due = [at for at in (twin.due_at, new.due_at) if at is not None]
     connection.execute(
-        "UPDATE tickets SET waiters = waiters + 1, priority = max(priority, ?), "
-        "due_at = min(coalesce(due_at, ?), coalesce(?, due_at)), expires_at = ? "
-        "WHERE id = ?",
+        "UPDATE tickets SET waiters = waiters + 1, priority = ?, due_at = ?, "
+        "expires_at = ? WHERE id = ?",
         (
-            new.priority,
-            new.due_at,
-            new.due_at,
+            max(twin.priority, new.priority),
+            min(due, default=None),
             None if never else max(twin.expires_at or 0.0, new.expires_at or 0.0),
             twin.id,
         ),
@@ -88,10 +87,13 @@ def _join(
     return Enqueued(ticket=fetch(connection, twin.id), created=False, coalesced=True)
 
 
-def _admit(
-    connection: sqlite3.Connection, new: NewTicket, now: float, max_losses: int
-) -> None:
-    if new.max_open is None or _waiting(connection, new.queue) < new.max_open:
+def _admit(connection: Connection, new: NewTicket, now: float, max_losses: int) -> None:
+    if new.max_open is None:
+        return
+    if _waiting(connection, new.queue) < new.max_open - _CROWD:
+        return
+    connection.alone(f"queue {new.queue}")
+    if _waiting(connection, new.queue) < new.max_open:
         return
     sweep(connection, now=now, max_losses=max_losses, limit=_SWEEP)
     if _waiting(connection, new.queue) >= new.max_open:
@@ -103,7 +105,7 @@ def _admit(
         )
 
 
-def _waiting(connection: sqlite3.Connection, queue: str) -> int:
+def _waiting(connection: Connection, queue: str) -> int:
     row = connection.execute(
         "SELECT coalesce(sum(n), 0) FROM ticket_counts "
         "WHERE queue = ? AND state IN ('open', 'claimed')",
@@ -112,7 +114,7 @@ def _waiting(connection: sqlite3.Connection, queue: str) -> int:
     return int(row[0])
 
 
-def _insert(connection: sqlite3.Connection, new: NewTicket, now: float) -> Enqueued:
+def _insert(connection: Connection, new: NewTicket, now: float) -> Enqueued:
     connection.execute(
         "INSERT INTO tickets (id, queue, state, role, priority, created_at, due_at, "
         "expires_at, fingerprint) VALUES (?, ?, 'open', ?, ?, ?, ?, ?, ?)",
@@ -145,7 +147,7 @@ def _insert(connection: sqlite3.Connection, new: NewTicket, now: float) -> Enque
 
 
 def _add_key(
-    connection: sqlite3.Connection, queue: str, key: str, ticket_id: str, now: float
+    connection: Connection, queue: str, key: str, ticket_id: str, now: float
 ) -> None:
     connection.execute(
         "INSERT INTO ticket_keys VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import median
 
+from ._database import Connection, Row
 from ._ticket_rows import SELECT, record
 from .tickets import WAITING, QueueStats, TicketRecord, TicketState
 
@@ -16,19 +16,20 @@ _SAMPLE = 10_000
 _FOUND = 10
 
 
-def find(reader: sqlite3.Connection, part: str) -> list[str]:
+def find(reader: Connection, part: str) -> list[str]:
     """Return ids that begin or end with `part`, which may hold no wildcard."""
     if not part.isalnum():
         return []
     rows = reader.execute(
-        "SELECT id FROM tickets WHERE id LIKE ? OR id LIKE ? ORDER BY id DESC LIMIT ?",
-        (f"{part}%", f"%{part}", _FOUND),
+        "SELECT id FROM tickets WHERE lower(id) LIKE ? OR lower(id) LIKE ? "
+        "ORDER BY id DESC LIMIT ?",
+        (f"{part.lower()}%", f"%{part.lower()}", _FOUND),
     )
     return [row[0] for row in rows]
 
 
 def listing(
-    reader: sqlite3.Connection,
+    reader: Connection,
     *,
     queue: str | None,
     states: Collection[TicketState],
@@ -51,13 +52,13 @@ def listing(
 
 
 def _in_state(
-    reader: sqlite3.Connection, queue: str | None, state: TicketState, limit: int
-) -> Iterator[sqlite3.Row]:
+    reader: Connection, queue: str | None, state: TicketState, limit: int
+) -> Iterator[Row]:
     """Yield the first tickets of every place, each by its index."""
     places = reader.execute(
         "SELECT queue, role FROM ticket_counts WHERE state = ? AND n > 0 "
-        "AND (? IS NULL OR queue = ?)",
-        (state, queue, queue),
+        "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
+        (str(state), queue, queue),
     ).fetchall()
     for place in places:
         yield from reader.execute(
@@ -69,23 +70,23 @@ def _in_state(
 
 
 def _closed_in_state(
-    reader: sqlite3.Connection, queue: str | None, state: TicketState, limit: int
-) -> Iterator[sqlite3.Row]:
+    reader: Connection, queue: str | None, state: TicketState, limit: int
+) -> Iterator[Row]:
     yield from reader.execute(
         SELECT + "WHERE t.closed_at IS NOT NULL AND t.state = ? "
-        "AND (? IS NULL OR t.queue = ?) ORDER BY t.closed_at DESC LIMIT ?",
-        (state, queue, queue, limit),
+        "AND (CAST(? AS TEXT) IS NULL OR t.queue = ?) "
+        "ORDER BY t.closed_at DESC LIMIT ?",
+        (str(state), queue, queue, limit),
     )
 
 
-def counts(
-    reader: sqlite3.Connection, queue: str | None
-) -> Mapping[str, Mapping[str, int]]:
+def counts(reader: Connection, queue: str | None) -> Mapping[str, Mapping[str, int]]:
     """Return tickets per queue and state."""
     found: dict[str, dict[str, int]] = {}
     rows = reader.execute(
         "SELECT queue, state, sum(n) AS n FROM ticket_counts "
-        "WHERE ? IS NULL OR queue = ? GROUP BY queue, state HAVING sum(n) > 0",
+        "WHERE CAST(? AS TEXT) IS NULL OR queue = ? "
+        "GROUP BY queue, state HAVING sum(n) > 0",
         (queue, queue),
     )
     for row in rows:
@@ -93,9 +94,7 @@ def counts(
     return found
 
 
-def stats(
-    reader: sqlite3.Connection, queue: str | None, now: float
-) -> Sequence[QueueStats]:
+def stats(reader: Connection, queue: str | None, now: float) -> Sequence[QueueStats]:
     """Return how each queue does, by name."""
     return [
         _queue_stats(reader, name, states, now)
@@ -104,10 +103,11 @@ def stats(
 
 
 def _queue_stats(
-    reader: sqlite3.Connection, queue: str, states: Mapping[str, int], now: float
+    reader: Connection, queue: str, states: Mapping[str, int], now: float
 ) -> QueueStats:
     waiting = reader.execute(
-        "SELECT min(created_at) AS oldest, coalesce(sum(due_at < ?), 0) AS late "
+        "SELECT min(created_at) AS oldest, "
+        "coalesce(sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END), 0) AS late "
         "FROM tickets WHERE queue = ? AND state IN ('open', 'claimed')",
         (now, queue),
     ).fetchone()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ._database import Row
 from .tickets import NewTicket, TicketEvent, TicketRecord, TicketState
 
 __all__ = ["BODY", "SELECT", "body_values", "decode", "encode", "event", "record"]
@@ -54,7 +54,7 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - likewise
 
 
-def record(row: sqlite3.Row) -> TicketRecord:
+def record(row: Row) -> TicketRecord:
     """Return the ticket of a row of `SELECT`."""
     columns: dict[str, Any] = {name: row[name] for name in (*_HOT, *BODY)}
     columns.update({name: decode(columns[name]) for name in _JSON})
@@ -65,7 +65,7 @@ def record(row: sqlite3.Row) -> TicketRecord:
     return TicketRecord(**columns)
 
 
-def event(row: sqlite3.Row) -> TicketEvent:
+def event(row: Row) -> TicketEvent:
     """Return the event of a row of `ticket_events`."""
     return TicketEvent(
         ticket_id=row["ticket_id"],

@@ -1,15 +1,14 @@
 """The steps of a ticket, each one conditional update and one event row.
 
-They run inside the writer's transaction (`BEGIN IMMEDIATE`), so what they read is
-still true when they write; the condition on every update keeps them right on a
-database where it would not be.
+Where several transactions write at once, a step locks its ticket's row when it reads
+it, so that what it read is still true when it writes.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection
 
+from ._database import Connection, Row
 from ._ids import new_token
 from ._ticket_rows import SELECT, record
 from .problems import (
@@ -33,6 +32,12 @@ __all__ = [
     "unknown",
 ]
 
+_NEXT = (
+    "SELECT -t.priority, coalesce(t.due_at, 1e300), t.id FROM tickets t "
+    "WHERE t.state = 'open' AND t.queue = ? AND t.role = ? "
+    "ORDER BY t.priority DESC, coalesce(t.due_at, 1e300), t.id LIMIT 1"
+)
+
 
 def unknown(ticket_id: str) -> TicketUnknownError:
     """Return the error for an id that no ticket has."""
@@ -42,31 +47,34 @@ def unknown(ticket_id: str) -> TicketUnknownError:
     )
 
 
-def row_of(connection: sqlite3.Connection, ticket_id: str) -> sqlite3.Row | None:
+def row_of(connection: Connection, ticket_id: str, *, lock: bool = False) -> Row | None:
     """Return the row of a ticket, by id or by one of its idempotency keys."""
-    found: sqlite3.Row | None = connection.execute(
-        SELECT + "WHERE t.id = ?", (ticket_id,)
+    end = connection.dialect.for_update if lock else ""
+    found: Row | None = connection.execute(
+        f"{SELECT}WHERE t.id = ?{end}", (ticket_id,)
     ).fetchone()
     return (
         found
         or connection.execute(
-            SELECT  # noqa: S608 - a constant
-            + "WHERE t.id = (SELECT ticket_id FROM ticket_keys WHERE key = ? LIMIT 1)",
+            f"{SELECT}WHERE t.id = "  # noqa: S608 - constants
+            f"(SELECT ticket_id FROM ticket_keys WHERE key = ? LIMIT 1){end}",
             (ticket_id,),
         ).fetchone()
     )
 
 
-def fetch(connection: sqlite3.Connection, ticket_id: str) -> TicketRecord:
-    """Return a ticket, or raise `TicketUnknownError`."""
-    row = row_of(connection, ticket_id)
+def fetch(
+    connection: Connection, ticket_id: str, *, lock: bool = False
+) -> TicketRecord:
+    """Return a ticket, `lock`ed against other steps, or raise `TicketUnknownError`."""
+    row = row_of(connection, ticket_id, lock=lock)
     if row is None:
         raise unknown(ticket_id)
     return record(row)
 
 
 def log(
-    connection: sqlite3.Connection,
+    connection: Connection,
     ticket_id: str,
     *,
     now: float,
@@ -84,7 +92,7 @@ def log(
 
 
 def move(
-    connection: sqlite3.Connection,
+    connection: Connection,
     ticket: TicketRecord,
     to: TicketState,
     *,
@@ -99,7 +107,7 @@ def move(
     changed = connection.execute(
         f"UPDATE tickets SET state = ?{names} "  # noqa: S608 - the names are ours
         "WHERE id = ? AND state = ? AND lease_token = ?",
-        (to, *values.values(), ticket.id, ticket.state, ticket.lease_token),
+        (str(to), *values.values(), ticket.id, str(ticket.state), ticket.lease_token),
     )
     if changed.rowcount != 1:
         raise LeaseLostError(
@@ -121,7 +129,7 @@ def move(
 
 
 def lapse(
-    connection: sqlite3.Connection,
+    connection: Connection,
     ticket: TicketRecord,
     *,
     now: float,
@@ -160,21 +168,23 @@ def lapse(
     return ticket
 
 
-def sweep(
-    connection: sqlite3.Connection, *, now: float, max_losses: int, limit: int
-) -> int:
+def sweep(connection: Connection, *, now: float, max_losses: int, limit: int) -> int:
     """Apply `lapse` to every ticket that needs it, up to `limit`."""
-    rows = connection.execute(
-        "SELECT id FROM tickets WHERE state = 'claimed' AND lease_until <= :now "
-        "UNION ALL "
-        "SELECT id FROM tickets WHERE state = 'open' AND expires_at <= :now "
-        "LIMIT :limit",
-        {"now": now, "limit": limit},
-    ).fetchall()
-    for row in rows:
-        ticket = fetch(connection, row["id"])
-        lapse(connection, ticket, now=now, max_losses=max_losses)
-    return len(rows)
+    done = 0
+    for due in (
+        "t.state = 'claimed' AND t.lease_until",
+        "t.state = 'open' AND t.expires_at",
+    ):
+        rows = connection.execute(
+            f"SELECT t.id FROM tickets t WHERE {due} <= ? LIMIT ?"  # noqa: S608 - constants
+            + connection.dialect.skip_locked,
+            (now, limit - done),
+        ).fetchall()
+        for row in rows:
+            ticket = fetch(connection, row["id"])
+            lapse(connection, ticket, now=now, max_losses=max_losses)
+        done += len(rows)
+    return done
 
 
 def entitle(ticket: TicketRecord, *, token: str | None, roles: Collection[str]) -> None:
@@ -213,31 +223,40 @@ def entitle(ticket: TicketRecord, *, token: str | None, roles: Collection[str]) 
 
 
 def next_open(
-    connection: sqlite3.Connection, *, queue: str | None, roles: Collection[str]
+    connection: Connection, *, queue: str | None, roles: Collection[str]
 ) -> TicketRecord | None:
     """Return the open ticket that these roles should take next."""
     allowed = {"", *roles}
     places = connection.execute(
         "SELECT queue, role FROM ticket_counts WHERE state = 'open' AND n > 0 "
-        "AND (? IS NULL OR queue = ?)",
+        "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
         (queue, queue),
     ).fetchall()
-    best: tuple[int, float, str] | None = None
+    firsts: list[tuple[tuple[float, float, str], Row]] = []
     for place in places:
-        if place["role"] not in allowed:
-            continue
-        row = connection.execute(
-            "SELECT -priority, coalesce(due_at, 1e300), id FROM tickets "
-            "WHERE state = 'open' AND queue = ? AND role = ? "
-            "ORDER BY priority DESC, coalesce(due_at, 1e300), id LIMIT 1",
-            (place["queue"], place["role"]),
-        ).fetchone()
-        best = min(best, tuple(row)) if best else tuple(row)
-    return fetch(connection, best[2]) if best else None
+        if place["role"] in allowed:
+            row = connection.execute(_NEXT, (place["queue"], place["role"])).fetchone()
+            if row is not None:
+                firsts.append(((row[0], row[1], row[2]), place))
+    for first, place in sorted(firsts, key=lambda one: one[0]):
+        found = _unheld(connection, first[2], place)
+        if found is not None:
+            return fetch(connection, found)
+    return None
+
+
+def _unheld(connection: Connection, first: str, place: Row) -> str | None:
+    """Lock and return a place's first ticket that no other step holds."""
+    skipping = connection.dialect.skip_locked
+    if not skipping:
+        return first
+    row = connection.execute(_NEXT + skipping, (place["queue"], place["role"]))
+    found = row.fetchone()
+    return None if found is None else str(found[2])
 
 
 def claim(
-    connection: sqlite3.Connection,
+    connection: Connection,
     ticket: TicketRecord,
     *,
     now: float,

@@ -11,7 +11,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import StoreError
+from ._database import Connection
 from ._filelock import FileLock
+from ._setup import SqliteConnection
 
 __all__ = ["Writer"]
 
@@ -22,7 +24,7 @@ _MAX_BATCH = 256
 class _Item:
     """One caller's write, and where its result goes."""
 
-    job: Callable[[sqlite3.Connection], object]
+    job: Callable[[Connection], object]
     future: Future[Any] = field(default_factory=Future[Any])
 
 
@@ -45,7 +47,7 @@ class Writer:
     def __init__(
         self,
         *,
-        connection: sqlite3.Connection,
+        connection: SqliteConnection,
         lock: FileLock,
         translate: Callable[[sqlite3.Error], StoreError],
         ready: Callable[[], None],
@@ -62,7 +64,7 @@ class Writer:
         )
         self._thread.start()
 
-    def submit(self, job: Callable[[sqlite3.Connection], object]) -> Future[Any]:
+    def submit(self, job: Callable[[Connection], object]) -> Future[Any]:
         """Queue a job; the future is done once its transaction is durable."""
         item = _Item(job)
         self._queue.put(item)

@@ -12,10 +12,10 @@ import pytest
 from llmguard.errors import StoreError
 from llmguard.store import LeaseLostError, NewTicket, SqliteStore, TicketState
 from llmguard.store import _ticket_steps as steps
-from llmguard.store._database import Database
 from llmguard.store._filelock import FileLock
 from llmguard.store._health import health
 from llmguard.store._setup import drop_ballast, refuse_old_sqlite, set_up
+from llmguard.store._sqlite_database import SqliteDatabase
 
 New = Callable[..., NewTicket]
 
@@ -51,7 +51,7 @@ def test_repeat_under_the_same_id(tmp_path: Path, new_ticket: New) -> None:
 
 def test_batches_are_bounded(tmp_path: Path) -> None:
     """However much is queued, one transaction takes a bounded part of it."""
-    database = Database(tmp_path / "s.db", schema="main")
+    database = SqliteDatabase(tmp_path / "s.db", schema="main")
     database.open()
     commits: list[int] = []
     database.listen(lambda: commits.append(1))
@@ -65,7 +65,7 @@ def test_batches_are_bounded(tmp_path: Path) -> None:
 
 def test_cancelled_jobs_do_not_run(tmp_path: Path) -> None:
     """A caller that gave up before its turn has written nothing."""
-    database = Database(tmp_path / "s.db", schema="main")
+    database = SqliteDatabase(tmp_path / "s.db", schema="main")
     database.open()
     ran: list[int] = []
     with FileLock(tmp_path / "s.db.lock"):
@@ -92,7 +92,7 @@ def test_no_write_ahead_log(tmp_path: Path) -> None:
 
 def test_low_space_is_a_problem(tmp_path: Path) -> None:
     """Health warns before the disk is full."""
-    database = Database(tmp_path / "s.db", schema="main")
+    database = SqliteDatabase(tmp_path / "s.db", schema="main")
     found = health(database, url="x", thorough=False, low_space=2**62)
     assert "MiB are free" in found.problems[0]
     database.close()
@@ -105,7 +105,7 @@ def test_no_ballast_to_drop(tmp_path: Path) -> None:
 
 def test_close_behind_a_frozen_process(tmp_path: Path) -> None:
     """Closing does not wait for ever for somebody else's lock."""
-    database = Database(tmp_path / "s.db", schema="main")
+    database = SqliteDatabase(tmp_path / "s.db", schema="main")
     database.open()
     with FileLock(tmp_path / "s.db.lock"):
         session = database._live()

@@ -15,8 +15,8 @@ import pytest
 
 from llmguard.errors import StoreError
 from llmguard.store import BreakerRow, NewTicket, SqliteStore
-from llmguard.store._database import Database
 from llmguard.store._filelock import FileLock
+from llmguard.store._sqlite_database import SqliteDatabase
 
 New = Callable[..., NewTicket]
 
@@ -32,13 +32,15 @@ def _put(key: str) -> Callable[[sqlite3.Connection], str]:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(tmp_path / "s.db", schema="main")
+def database(tmp_path: Path) -> SqliteDatabase:
+    database = SqliteDatabase(tmp_path / "s.db", schema="main")
     database.open()
     return database
 
 
-def _held(database: Database, jobs: list[Callable[[sqlite3.Connection], str]]) -> list:
+def _held(
+    database: SqliteDatabase, jobs: list[Callable[[sqlite3.Connection], str]]
+) -> list:
     """Queue jobs while the lock is away, so that they share one commit."""
     lock = FileLock(database.path.with_name("s.db.lock"))
     commits: list[int] = []
@@ -55,7 +57,7 @@ def _held(database: Database, jobs: list[Callable[[sqlite3.Connection], str]]) -
     return [*results, len(commits)]
 
 
-def test_waiting_writes_share_a_commit(database: Database) -> None:
+def test_waiting_writes_share_a_commit(database: SqliteDatabase) -> None:
     """Ten writes that waited for the lock are one transaction."""
     keys = [f"k{number}" for number in range(10)]
     *results, commits = _held(database, [_put(key) for key in keys])
@@ -64,7 +66,7 @@ def test_waiting_writes_share_a_commit(database: Database) -> None:
     database.close()
 
 
-def test_failing_job_is_undone_alone(database: Database) -> None:
+def test_failing_job_is_undone_alone(database: SqliteDatabase) -> None:
     """A job that raises takes back what it wrote and nothing else."""
 
     def fails(connection: sqlite3.Connection) -> str:
@@ -79,7 +81,7 @@ def test_failing_job_is_undone_alone(database: Database) -> None:
     database.close()
 
 
-def test_lost_transaction_is_repeated_job_by_job(database: Database) -> None:
+def test_lost_transaction_is_repeated_job_by_job(database: SqliteDatabase) -> None:
     """When SQLite gives up a group, only the job that broke it fails."""
     *results, commits = _held(database, [_put("a"), _put("a"), _put("b")])
     assert results[0] == "a"
@@ -88,7 +90,7 @@ def test_lost_transaction_is_repeated_job_by_job(database: Database) -> None:
     database.close()
 
 
-def test_close_writes_what_is_queued(database: Database) -> None:
+def test_close_writes_what_is_queued(database: SqliteDatabase) -> None:
     """Nothing that was accepted is dropped by an orderly end."""
     futures = [
         database._live().writer.submit(_put(f"k{number}")) for number in range(20)

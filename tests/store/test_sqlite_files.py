@@ -16,9 +16,9 @@ from llmguard.store import (
     SqliteStore,
     open_store,
 )
-from llmguard.store._database import Database
 from llmguard.store._location import locate, refuse_network
 from llmguard.store._migrate import Migration, load, migrate
+from llmguard.store._sqlite_database import SqliteDatabase
 from llmguard.store._sqlite_errors import from_os, from_sqlite
 
 New = Callable[..., NewTicket]
@@ -257,7 +257,7 @@ def test_read_only_file(tmp_path: Path) -> None:
 
 def test_query_error_is_translated(tmp_path: Path) -> None:
     """No SQLite exception leaves the store."""
-    database = Database(tmp_path / "s.db", schema="main")
+    database = SqliteDatabase(tmp_path / "s.db", schema="main")
     with pytest.raises(StoreError, match="no such table"):
         database.read("SELECT * FROM ghosts")
     with pytest.raises(StoreError, match="no such table"):

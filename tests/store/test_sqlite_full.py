@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from llmguard.store import NewTicket, SqliteStore, StoreBusyError, StoreFullError
-from llmguard.store._database import Database
 from llmguard.store._filelock import FileLock
+from llmguard.store._sqlite_database import SqliteDatabase
 from llmguard.store._sqlite_errors import from_sqlite
 
 New = Callable[..., NewTicket]
@@ -22,7 +22,7 @@ New = Callable[..., NewTicket]
 
 def test_sqlite_full_is_typed(tmp_path: Path) -> None:
     """SQLite's own full condition becomes `StoreFullError`, and reading goes on."""
-    database = Database(tmp_path / "s.db", schema="main")
+    database = SqliteDatabase(tmp_path / "s.db", schema="main")
     database.write(lambda connection: connection.execute("PRAGMA max_page_count=40"))
     big = "x" * 8192
 
@@ -45,7 +45,7 @@ def test_sqlite_full_is_typed(tmp_path: Path) -> None:
 
 def test_ballast_lets_people_answer(tmp_path: Path) -> None:
     """A spare write gives up the ballast and tries once more; others do not."""
-    database = Database(tmp_path / "s.db", schema="main", ballast=3 * 2**20)
+    database = SqliteDatabase(tmp_path / "s.db", schema="main", ballast=3 * 2**20)
     database.open()
     ballast = tmp_path / "s.db.ballast"
     assert ballast.stat().st_size == 3 * 2**20
@@ -136,7 +136,7 @@ def test_lock_held_elsewhere(tmp_path: Path) -> None:
 
 def test_frozen_lock_holder_only_delays(tmp_path: Path) -> None:
     """While another process holds the lock a write fails in time, unwritten."""
-    database = Database(tmp_path / "s.db", schema="main")
+    database = SqliteDatabase(tmp_path / "s.db", schema="main")
     database.open()
     with FileLock(tmp_path / "s.db.lock"):
         with pytest.raises(StoreBusyError, match="nothing was written") as caught:

@@ -1,15 +1,14 @@
-"""The human queue on SQLite."""
+"""The human queue."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..clock import Clock
 from ..errors import QueueError
 from ..outcome import Violation
 from . import _ticket_steps as steps
-from ._database import Database
+from ._database import Connection, Database
 from ._ticket_enqueue import enqueue
 from ._ticket_queries import counts, find, listing, stats
 from ._ticket_rows import event, record
@@ -27,13 +26,13 @@ from .tickets import (
     TicketState,
 )
 
-__all__ = ["SqliteTickets"]
+__all__ = ["SqlTickets"]
 
 _SWEEP = 100
 _ACKNOWLEDGED = frozenset({TicketState.ANSWERED, TicketState.DELIVERED})
 
 
-class SqliteTickets:
+class SqlTickets:
     """Implements `TicketStore`; see there for what each method promises.
 
     Args:
@@ -57,6 +56,7 @@ class SqliteTickets:
                 connection, new, now=now, max_losses=self._max_losses
             ),
             timeout=timeout,
+            locks=_locks(new),
         )
 
     def get(self, ticket_id: str) -> TicketRecord:
@@ -94,7 +94,7 @@ class SqliteTickets:
         """Lease the next ticket, or the given one, to a reviewer."""
         now = self._clock.time()
 
-        def job(connection: sqlite3.Connection) -> TicketRecord | None:
+        def job(connection: Connection) -> TicketRecord | None:
             self._sweep(connection, now, _SWEEP)
             if ticket_id is None:
                 ticket = steps.next_open(connection, queue=queue, roles=roles)
@@ -107,14 +107,14 @@ class SqliteTickets:
                 connection, ticket, now=now, reviewer=reviewer, lease=lease
             )
 
-        return self._database.write(job, spare=True)
+        return self._database.write(job, spare=True, locks=())
 
     def extend(self, ticket_id: str, token: str, *, lease: float = LEASE) -> float:
         """Renew a lease and return its new end."""
         until = self._clock.time() + lease
 
-        def job(connection: sqlite3.Connection) -> None:
-            ticket = steps.fetch(connection, ticket_id)
+        def job(connection: Connection) -> None:
+            ticket = steps.fetch(connection, ticket_id, lock=True)
             steps.entitle(ticket, token=token, roles=())
             if ticket.state is not TicketState.CLAIMED:
                 raise LeaseLostError(
@@ -126,7 +126,7 @@ class SqliteTickets:
                 "UPDATE tickets SET lease_until = ? WHERE id = ?", (until, ticket.id)
             )
 
-        self._database.write(job, spare=True)
+        self._database.write(job, spare=True, locks=())
         return until
 
     def answer(
@@ -189,8 +189,8 @@ class SqliteTickets:
         """End a lease early, by its token or for a reason."""
         now = self._clock.time()
 
-        def job(connection: sqlite3.Connection) -> TicketRecord:
-            ticket = steps.fetch(connection, ticket_id)
+        def job(connection: Connection) -> TicketRecord:
+            ticket = steps.fetch(connection, ticket_id, lock=True)
             if ticket.state is not TicketState.CLAIMED:
                 raise _not_in(ticket, "claimed, so there is no lease to release")
             if token is not None or not reason:
@@ -208,14 +208,14 @@ class SqliteTickets:
                 claimed_by="",
             )
 
-        return self._database.write(job, spare=True)
+        return self._database.write(job, spare=True, locks=())
 
     def cancel(self, ticket_id: str, *, actor: str, reason: str) -> TicketRecord:
         """Close a waiting ticket that its caller no longer needs."""
         now = self._clock.time()
 
-        def job(connection: sqlite3.Connection) -> TicketRecord:
-            ticket = steps.fetch(connection, ticket_id)
+        def job(connection: Connection) -> TicketRecord:
+            ticket = steps.fetch(connection, ticket_id, lock=True)
             if ticket.state not in WAITING:
                 raise _not_in(ticket, "waiting, so there is nothing to cancel")
             return steps.move(
@@ -231,14 +231,14 @@ class SqliteTickets:
                 note=reason,
             )
 
-        return self._database.write(job, spare=True)
+        return self._database.write(job, spare=True, locks=())
 
     def deliver(self, ticket_id: str, *, actor: str = "caller") -> TicketRecord:
         """Record that a caller fetched the answer, and return the ticket."""
         now = self._clock.time()
 
-        def job(connection: sqlite3.Connection) -> TicketRecord:
-            ticket = steps.fetch(connection, ticket_id)
+        def job(connection: Connection) -> TicketRecord:
+            ticket = steps.fetch(connection, ticket_id, lock=True)
             if ticket.state is TicketState.DELIVERED:
                 return ticket
             if ticket.state is not TicketState.ANSWERED:
@@ -252,13 +252,13 @@ class SqliteTickets:
                 actor=actor,
             )
 
-        return self._database.write(job, spare=True)
+        return self._database.write(job, spare=True, locks=())
 
     def sweep(self, *, limit: int = 1000) -> int:
         """Reopen lapsed leases and expire untaken tickets; returns how many."""
         now = self._clock.time()
         return self._database.write(
-            lambda connection: self._sweep(connection, now, limit)
+            lambda connection: self._sweep(connection, now, limit), locks=()
         )
 
     def events(self, ticket_id: str) -> Sequence[TicketEvent]:
@@ -278,15 +278,15 @@ class SqliteTickets:
         now = self._clock.time()
         return self._database.query(lambda reader: stats(reader, queue, now))
 
-    def _sweep(self, connection: sqlite3.Connection, now: float, limit: int) -> int:
+    def _sweep(self, connection: Connection, now: float, limit: int) -> int:
         return steps.sweep(
             connection, now=now, max_losses=self._max_losses, limit=limit
         )
 
     def _current(
-        self, connection: sqlite3.Connection, ticket_id: str, now: float
+        self, connection: Connection, ticket_id: str, now: float
     ) -> TicketRecord:
-        ticket = steps.fetch(connection, ticket_id)
+        ticket = steps.fetch(connection, ticket_id, lock=True)
         return steps.lapse(connection, ticket, now=now, max_losses=self._max_losses)
 
     def _settle(
@@ -304,8 +304,8 @@ class SqliteTickets:
         now = self._clock.time()
         token = token or None  # an empty one would match a ticket never claimed
 
-        def job(connection: sqlite3.Connection) -> TicketRecord | QueueError:
-            ticket = steps.fetch(connection, ticket_id)
+        def job(connection: Connection) -> TicketRecord | QueueError:
+            ticket = steps.fetch(connection, ticket_id, lock=True)
             if repeated(ticket):
                 return ticket
             if token is None or token != ticket.lease_token:
@@ -333,14 +333,21 @@ class SqliteTickets:
                 **values,
             )
 
-        settled = self._database.write(job, spare=True)
+        settled = self._database.write(job, spare=True, locks=())
         if isinstance(settled, QueueError):
             raise settled
         return settled
 
 
+def _locks(new: NewTicket) -> Sequence[str]:
+    # Who asks for the same at the same moment must find the other's ticket.
+    key = f"ticket key {new.queue} {new.key}"
+    twin = f"ticket twin {new.queue} {new.fingerprint}"
+    return (key, twin) if new.coalesce else (key,)
+
+
 def _log_refusal(
-    connection: sqlite3.Connection,
+    connection: Connection,
     ticket: TicketRecord,
     now: float,
     to: TicketState,
