@@ -8,6 +8,7 @@ import os
 import random
 import re
 import statistics
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ import jsonschema
 from _constrained_child import Child
 from _measure import table
 
-__all__ = ["records", "show", "survey"]
+__all__ = ["Rows", "records", "show", "survey"]
 
 DATA: Final = (
     Path(
@@ -59,23 +60,66 @@ def records(count: int) -> list[dict[str, Any]]:
     return found[:count]
 
 
-def survey(
-    children: Mapping[str, Child], chosen: Sequence[Mapping[str, Any]], *, answers: int
-) -> dict[str, list[dict[str, Any]]]:
-    """Compile every schema with every engine at once; answer the first ones, too."""
+class Rows:
+    """What has been found so far, line by line in a file, so that a run can go on.
 
-    def run(child: Child) -> list[dict[str, Any]]:
+    Args:
+        path: The file; None keeps the rows in memory alone.
+        title: Names the model.
+    """
+
+    def __init__(self, path: Path | None, title: str) -> None:
+        self._path, self._title = path, title
+        self._found: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._lock = threading.Lock()
+        if path is not None and path.exists():
+            for line in path.read_text().splitlines():
+                row = json.loads(line)
+                self._found[row["model"], row["engine"], row["name"]] = row
+
+    def get(self, engine: str, name: str) -> dict[str, Any] | None:
+        """Return a row of an earlier run."""
+        return self._found.get((self._title, engine, name))
+
+    def add(self, engine: str, row: Mapping[str, Any]) -> None:
+        """Keep a row, on disk before the next one begins."""
+        if self._path is None:
+            return
+        whole = {"model": self._title, "engine": engine, **row}
+        with self._lock, self._path.open("a") as file:
+            file.write(json.dumps(whole) + "\n")
+
+
+def survey(
+    children: Mapping[str, Child],
+    chosen: Sequence[Mapping[str, Any]],
+    *,
+    known: Rows,
+) -> dict[str, list[dict[str, Any]]]:
+    """Compile and answer every schema with every engine at once.
+
+    Rows that an earlier run has left are taken as they are.
+    """
+
+    def run(engine: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for number, record in enumerate(chosen):
-            row = _compile(child, record)
-            wanted = number < answers and not child.about.get("compile_only")
-            if wanted and row["end"] == "ok":
-                row["answer"] = _answer(child, record["schema"], number)
+            row = known.get(engine, record["name"])
+            if row is None:
+                row = _row(children[engine], record, number)
+                known.add(engine, row)
             rows.append(row)
         return rows
 
     with ThreadPoolExecutor(max_workers=len(children)) as pool:
-        return dict(zip(children, pool.map(run, children.values()), strict=True))
+        return dict(zip(children, pool.map(run, children), strict=True))
+
+
+def _row(child: Child, record: Mapping[str, Any], number: int) -> dict[str, Any]:
+    row = _compile(child, record)
+    if row["end"] == "ok" and not child.about.get("compile_only"):
+        row["answer"] = _answer(child, record["schema"], number)
+    return row
 
 
 def _compile(child: Child, record: Mapping[str, Any]) -> dict[str, Any]:

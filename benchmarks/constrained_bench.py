@@ -4,8 +4,10 @@
     python benchmarks/constrained_bench.py --json constrained.json
     python benchmarks/constrained_bench.py --coverage --schemas 40    # one part, less
 
-Parts are `--coverage` (real schemas, all engines), `--ours` (all of the schemas, with
-llmguard alone) and `--tickets` (one schema, in turns).
+`--rows FILE` keeps every schema's result as it comes, and a run that is started again
+with the same file goes on where the last one ended; `--model TEXT` takes one model
+only. Parts are `--coverage` (real schemas, all engines), `--ours` (all of the schemas,
+with llmguard alone) and `--tickets` (one schema, in turns).
 
 Every engine works in a process of its own, so that a crash or a hang is counted and
 nothing else. Real schemas (the sample of JSONSchemaBench) tell what compiles and what
@@ -60,26 +62,23 @@ class Plan:
 
     Attributes:
         model: Returns the GGUF file, made in the given folder if need be.
-        schemas: Real schemas to compile.
-        answers: How many of them to answer, too.
+        schemas: Real schemas to compile and to answer.
         ours: Schemas to compile and answer with llmguard alone.
         rounds: Tickets to answer with every engine.
     """
 
     model: Callable[[Path], Path]
     schemas: int = 0
-    answers: int = 0
     ours: int = 0
     rounds: int = 0
 
     def part(self, wanted: Collection[str], *, schemas: int | None) -> Plan:
         """Return the parts that were asked for; no part stands for all of them."""
-        count = self.schemas if schemas is None else min(schemas, self.schemas)
+        count = self.schemas if schemas is None or not self.schemas else schemas
         keep = {part: not wanted or part in wanted for part in PARTS}
         return replace(
             self,
             schemas=count * keep["coverage"],
-            answers=min(count, self.answers) * keep["coverage"],
             ours=self.ours * keep["ours"],
             rounds=self.rounds * keep["tickets"],
         )
@@ -102,17 +101,17 @@ FULL: Final[Mapping[str, Plan]] = MappingProxyType(
         ),
         "tiny, vocabulary 2k": Plan(model=_random("tiny", SHAPES["tiny"]), rounds=21),
         "embedded triage-1.0, vocabulary 2k": Plan(
-            model=_embedded, schemas=100, answers=100, ours=100, rounds=21
+            model=_embedded, schemas=100, ours=100, rounds=21
         ),
         "random weights, vocabulary 32k": Plan(
-            model=_random("v32", VOCABULARY), schemas=100, answers=100, ours=EVERY
+            model=_random("v32", VOCABULARY), schemas=100, ours=EVERY
         ),
     }
 )
 QUICK: Final[Mapping[str, Plan]] = MappingProxyType(
     {
         "tiny, vocabulary 2k": Plan(
-            model=_random("tiny", SHAPES["tiny"]), schemas=6, answers=3, rounds=2
+            model=_random("tiny", SHAPES["tiny"]), schemas=3, rounds=2
         )
     }
 )
@@ -167,7 +166,9 @@ def _advice(engine: str) -> str:
     return "; run `python benchmarks/constrained_bench.py --install`"
 
 
-def measure(title: str, plan: Plan, folder: Path) -> dict[str, Any]:
+def measure(
+    title: str, plan: Plan, folder: Path, known: surveying.Rows
+) -> dict[str, Any]:
     """Do what the plan says with one model; print and return the figures."""
     print(f"\n== {title}", flush=True)
     found: dict[str, Any] = {}
@@ -175,12 +176,12 @@ def measure(title: str, plan: Plan, folder: Path) -> dict[str, Any]:
     with started(plan.model(folder), engines) as children:
         chosen = surveying.records(plan.schemas) if plan.schemas else []
         if chosen and children:
-            rows = surveying.survey(children, chosen, answers=plan.answers)
+            rows = surveying.survey(children, chosen, known=known)
             found["coverage"] = surveying.show(title, rows)
         ours = {n: c for n, c in children.items() if n == racing.OURS}
         if plan.ours and ours:
             chosen = surveying.records(plan.ours)
-            rows = surveying.survey(ours, chosen, answers=plan.ours)
+            rows = surveying.survey(ours, chosen, known=known)
             found["ours"] = surveying.show(f"{title}: llmguard on all schemas", rows)
         if plan.rounds and ours:
             raced = racing.race(children, rounds=plan.rounds)
@@ -194,16 +195,21 @@ def main() -> None:
     wanted = {part for part in PARTS if getattr(asked, part)}
     more = argparse.ArgumentParser(add_help=False)
     more.add_argument("--schemas", type=int)
-    count = more.parse_known_args()[0].schemas
+    more.add_argument("--rows", type=Path)
+    more.add_argument("--model")
+    wishes = more.parse_known_args()[0]
     if asked.install:
         install()
         return
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for title, plan in (QUICK if asked.quick else FULL).items():
-            part = plan.part(wanted, schemas=count)
+            part = plan.part(wanted, schemas=wishes.schemas)
+            if wishes.model and wishes.model not in title:
+                continue
             if part.schemas or part.ours or part.rounds:
-                found[title] = measure(title, part, Path(folder))
+                known = surveying.Rows(wishes.rows, title)
+                found[title] = measure(title, part, Path(folder), known)
     report({"models": found}, machine(), asked.json)
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from contextvars import Context, copy_context
-from queue import Empty, SimpleQueue
 from typing import Final
 
 from ._forks import renew_after_fork
@@ -93,29 +93,37 @@ def _bounded(timeout: float) -> float:
 
 
 class _Courier(threading.Thread):
-    """A thread that runs one job at a time and goes home when idle."""
+    """A thread that runs one job at a time and goes home when idle.
 
-    def __init__(self, pool: Couriers, job: Job) -> None:
+    A bare lock is its bell: one wake-up there and one back is the least that a job on
+    another thread can cost, and a queue costs half as much again.
+    """
+
+    def __init__(self, pool: Couriers, job: Job | None) -> None:
         super().__init__(name="llmguard-courier", daemon=True)
-        self.inbox: SimpleQueue[Job | None] = SimpleQueue()
-        self.inbox.put(job)
+        self._job = job
         self._pool = pool
+        self._bell = _Lock()
+        self._bell.acquire()
+
+    def give(self, job: Job | None) -> None:
+        """Have it run a job, or end with None; only whoever took it may do so."""
+        self._job = job
+        self._bell.release()
 
     def run(self) -> None:
-        while (job := self._next()) is not None:
+        bell, returned = self._bell, self._pool.returned
+        while (job := self._job) is not None:
+            self._job = None
             abandoned = job.run()
             # Idle before the waiter wakes: nothing is left to do then but to wait.
-            self._pool.returned(self, zombie=abandoned, owner=job.owner)
+            returned(self, zombie=abandoned, owner=job.owner)
             job.wake(abandoned=abandoned)
             del job
-
-    def _next(self) -> Job | None:
-        try:
-            return self.inbox.get(timeout=_IDLE_SECONDS)
-        except Empty:
-            if self._pool.dismiss(self):
-                return None
-            return self.inbox.get()  # a job was handed over in the same instant
+            if not bell.acquire(timeout=_IDLE_SECONDS):
+                if self._pool.dismiss(self):
+                    return
+                bell.acquire()  # a job was handed over in the same instant
 
 
 class Couriers:
@@ -168,16 +176,20 @@ class Couriers:
             The job; None when too many jobs hang and some of them are the owner's,
             or when the process may start no more threads.
         """
+        if self._zombies >= self._max_zombies and (
+            owner is None or owner in self._hung
+        ):
+            return None
         job = Job(work, copy_context() if scope is None else scope, finished, owner)
-        with self._lock:
-            if self._zombies >= self._max_zombies and (
-                owner is None or owner in self._hung
-            ):
-                return None
-            courier = self._idle.pop() if self._idle else None
-        if courier is not None:
-            courier.inbox.put(job)
-            return job
+        try:
+            # No lock: popping, appending and removing are atomic. The last to return
+            # comes first, whose stack and core are warm.
+            self._idle.pop().give(job)
+        except IndexError:
+            return self._hired(job)
+        return job
+
+    def _hired(self, job: Job) -> Job | None:
         try:
             self._hire(self, job).start()
         except RuntimeError:  # the process may start no more threads
@@ -197,30 +209,34 @@ class Couriers:
         self, courier: _Courier, *, zombie: bool, owner: Hashable = None
     ) -> None:
         """Take a courier back after its job."""
+        if zombie:
+            self._bury(owner)
+        self._idle.append(courier)
+
+    def _bury(self, owner: Hashable) -> None:
+        """Count a zombie less."""
         with self._lock:
-            if zombie:
-                self._zombies -= 1
-                left = self._hung.pop(owner) - 1
-                if left:
-                    self._hung[owner] = left
-            self._idle.append(courier)
+            self._zombies -= 1
+            left = self._hung.pop(owner) - 1
+            if left:
+                self._hung[owner] = left
 
     def dismiss(self, courier: _Courier) -> bool:
         """Let an idle courier go; False when a job was just given to it."""
-        with self._lock:
-            try:
-                self._idle.remove(courier)
-            except ValueError:
-                return False
-            return True
+        try:
+            self._idle.remove(courier)
+        except ValueError:
+            return False
+        return True
 
     def close(self) -> None:
         """Send idle couriers home now; zombies end by themselves."""
-        with self._lock:
-            idle, self._idle = self._idle, deque()
-        for courier in idle:
-            courier.inbox.put(None)
-        for courier in idle:
+        sent: list[_Courier] = []
+        with suppress(IndexError):
+            while True:
+                sent.append(self._idle.pop())
+                sent[-1].give(None)
+        for courier in sent:
             courier.join()
 
 
