@@ -8,6 +8,14 @@ from .answers import answer_violations
 from .backend import Store, StoreHealth
 from .events import Event, EventStore
 from .evidence import EvidenceRow, EvidenceStore, Signature
+from .experiments import (
+    Arm,
+    Experiment,
+    ExperimentConflictError,
+    ExperimentError,
+    ExperimentStore,
+    NewExperiment,
+)
 from .ledger import (
     Action,
     Entry,
@@ -56,6 +64,7 @@ __all__ = [
     "Action",
     "ActivityStore",
     "AnswerRefusedError",
+    "Arm",
     "BreakerRow",
     "BreakerStore",
     "Enqueued",
@@ -64,6 +73,10 @@ __all__ = [
     "EventStore",
     "EvidenceRow",
     "EvidenceStore",
+    "Experiment",
+    "ExperimentConflictError",
+    "ExperimentError",
+    "ExperimentStore",
     "IdempotencyError",
     "LeaseLostError",
     "LedgerCheck",
@@ -72,6 +85,7 @@ __all__ = [
     "LedgerMoveError",
     "LedgerStore",
     "NewEntry",
+    "NewExperiment",
     "NewTicket",
     "QueueFullError",
     "QueueStats",

@@ -12,6 +12,7 @@ from ._breakers import SqlBreakers
 from ._database import Database
 from ._events import SqlEvents
 from ._evidence import SqlEvidence
+from ._experiments import SqlExperiments
 from ._ledger import SqlLedger
 from ._tickets import SqlTickets
 from .backend import StoreHealth
@@ -40,6 +41,7 @@ class SqlStore(ABC):
         self._breakers = SqlBreakers(main)
         self._evidence = SqlEvidence(main, clock=clock)
         self._events = SqlEvents(main, clock=clock)
+        self._experiments = SqlExperiments(main, clock=clock)
         self._ledger = SqlLedger(main, clock=clock)
         self._tickets = SqlTickets(main, clock=clock, max_losses=max_losses)
 
@@ -73,6 +75,11 @@ class SqlStore(ABC):
     def events(self) -> SqlEvents:
         """What happened to models, in order."""
         return self._events
+
+    @property
+    def experiments(self) -> SqlExperiments:
+        """Which arms share a route's traffic."""
+        return self._experiments
 
     @property
     def closed(self) -> bool:

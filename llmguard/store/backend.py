@@ -8,6 +8,7 @@ from typing import Protocol
 
 from .events import EventStore
 from .evidence import EvidenceStore
+from .experiments import ExperimentStore
 from .ledger import LedgerStore
 from .protocol import ActivityStore, BreakerStore
 from .tickets import TicketStore
@@ -60,6 +61,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def events(self) -> EventStore:
         """What happened to models, in order."""
+        ...
+
+    @property
+    def experiments(self) -> ExperimentStore:
+        """Which arms share a route's traffic."""
         ...
 
     @property
