@@ -41,6 +41,7 @@ from .problems import (
     TicketUnknownError,
 )
 from .protocol import ActivityStore, BreakerRow, BreakerStore
+from .shadow import ShadowCount, ShadowPair, ShadowRun, ShadowStore, ShadowTally
 from .sqlite import SqliteStore
 from .tickets import (
     CLOSED,
@@ -91,6 +92,11 @@ __all__ = [
     "QueueStats",
     "RoleRequiredError",
     "RouteState",
+    "ShadowCount",
+    "ShadowPair",
+    "ShadowRun",
+    "ShadowStore",
+    "ShadowTally",
     "Signature",
     "SqliteStore",
     "Stage",

@@ -14,6 +14,7 @@ from ._events import SqlEvents
 from ._evidence import SqlEvidence
 from ._experiments import SqlExperiments
 from ._ledger import SqlLedger
+from ._shadow import SqlShadow
 from ._tickets import SqlTickets
 from .backend import StoreHealth
 from .evidence import EvidenceRow, Signature
@@ -43,6 +44,7 @@ class SqlStore(ABC):
         self._events = SqlEvents(main, clock=clock)
         self._experiments = SqlExperiments(main, clock=clock)
         self._ledger = SqlLedger(main, clock=clock)
+        self._shadow = SqlShadow(main, clock=clock)
         self._tickets = SqlTickets(main, clock=clock, max_losses=max_losses)
 
     def __repr__(self) -> str:
@@ -80,6 +82,11 @@ class SqlStore(ABC):
     def experiments(self) -> SqlExperiments:
         """Which arms share a route's traffic."""
         return self._experiments
+
+    @property
+    def shadow(self) -> SqlShadow:
+        """Shadow runs."""
+        return self._shadow
 
     @property
     def closed(self) -> bool:

@@ -11,6 +11,7 @@ from .evidence import EvidenceStore
 from .experiments import ExperimentStore
 from .ledger import LedgerStore
 from .protocol import ActivityStore, BreakerStore
+from .shadow import ShadowStore
 from .tickets import TicketStore
 
 __all__ = ["Store", "StoreHealth"]
@@ -41,7 +42,7 @@ class StoreHealth:
 
 
 class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
-    """Breakers, activity, evidence, events, tickets and the ledger, shared."""
+    """Breakers, activity, evidence, events, shadows, tickets, the ledger; shared."""
 
     @property
     def url(self) -> str:
@@ -66,6 +67,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def experiments(self) -> ExperimentStore:
         """Which arms share a route's traffic."""
+        ...
+
+    @property
+    def shadow(self) -> ShadowStore:
+        """Shadow runs."""
         ...
 
     @property

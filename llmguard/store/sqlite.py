@@ -18,9 +18,10 @@ __all__ = ["SqliteStore"]
 class SqliteStore(SqlStore):
     """Implements `Store` on SQLite.
 
-    Tickets, breaker states, evidence, events and the ledger are in `PATH`, durable
-    through power cuts (`synchronous=FULL`); counts are in a file beside it that ends
-    in `.metrics.db`, durable through killed processes only, opened when first used.
+    Tickets, breaker states, evidence, events, shadows and the ledger are in `PATH`,
+    durable through power cuts (`synchronous=FULL`); counts are in a file beside it
+    that ends in `.metrics.db`, durable through killed processes only, opened when
+    first used.
 
     Args:
         url: A path, or a URL such as `sqlite:///.llmguard/store.db?ballast=8M`.

@@ -23,7 +23,7 @@ New = Callable[..., NewTicket]
 def test_sqlite_full_is_typed(tmp_path: Path) -> None:
     """SQLite's own full condition becomes `StoreFullError`, and reading goes on."""
     database = SqliteDatabase(tmp_path / "s.db", schema="main")
-    database.write(lambda connection: connection.execute("PRAGMA max_page_count=40"))
+    database.write(lambda connection: connection.execute("PRAGMA max_page_count=120"))
     big = "x" * 8192
 
     def fill(connection: sqlite3.Connection) -> None:
