@@ -1,0 +1,151 @@
+"""The evidence of a shadow run: what a gate reads, addressed by its digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from ..contract._digest import canonical, digest_of
+from ..errors import ConfigError
+from ..store import EvidenceRow, Signature
+
+__all__ = ["Figure", "ShadowEvidence", "ShadowVerdict"]
+
+_FORMAT: Final = 1
+
+
+class ShadowVerdict(enum.StrEnum):
+    """What a shadow run says about promoting the challenger."""
+
+    PROMOTE = "PROMOTE"
+    """A divergence beyond what is tolerated has been refuted."""
+    BLOCK = "BLOCK"
+    """An alarm: the challenger behaves otherwise, beyond the noise and the margin."""
+    UNDECIDED = "UNDECIDED"
+    """Neither; more requests are needed, and the reason says how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A share of requests, or a difference of shares, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowEvidence:
+    """A verdict with everything that says how far it carries.
+
+    Attributes:
+        function: Qualified name of the guarded function, or the name of the recording.
+        pin: Id of the challenger's pin.
+        pin_digest: Digest of that pin as the lock file has it.
+        incumbent_pin: Id of the incumbent's pin.
+        incumbent_digest: Digest of that pin.
+        verdict: What the run says.
+        reason: One sentence on what decided.
+        source: `live`, or `recorded` for files.
+        ladder_digest: Digest of the ladder that compared.
+        content_digest: Digest of the tally: all counts that the figures come from.
+        requests: Requests compared.
+        doubled: Those on which the incumbent was drawn twice.
+        raw: Share of requests on which the versions differ, rungs 1 to 4.
+        floor: Share on which the incumbent differs from itself; None if never drawn
+            twice.
+        net: Raw less floor; None without a floor.
+        excess: Raw less half of either version's own noise; None without both.
+        e_value: Evidence against "nothing changed"; at most 1e300.
+        alarms: What raised the alarm, one phrase each.
+        worst: The stratum that diverges most, empty for a single one.
+        lost: Draws that could not be compared, both versions.
+        started: Epoch seconds of the first request; 0 when not known.
+        at: Epoch seconds when the report was made.
+        llmguard: Version of this package.
+        kind: Always `shadow`.
+        format: Version of this document.
+    """
+
+    function: str
+    pin: str
+    pin_digest: str
+    incumbent_pin: str
+    incumbent_digest: str
+    verdict: ShadowVerdict
+    reason: str
+    source: str
+    ladder_digest: str
+    content_digest: str
+    requests: int
+    doubled: int
+    raw: Figure
+    floor: Figure | None = None
+    net: Figure | None = None
+    excess: Figure | None = None
+    e_value: float
+    alarms: tuple[str, ...] = ()
+    worst: str = ""
+    lost: int = 0
+    started: float = 0.0
+    at: float
+    llmguard: str
+    kind: str = "shadow"
+    format: int = _FORMAT
+
+    @property
+    def body(self) -> str:
+        """Canonical JSON: the bytes that the digest, and a signature, stand for."""
+        return canonical(dataclasses.asdict(self))
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` and the digest of `body`: its address."""
+        return digest_of(dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, body: str) -> ShadowEvidence:
+        """Read a record back.
+
+        Raises:
+            ConfigError: It is no shadow evidence, or of a newer format.
+        """
+        try:
+            data = cast("dict[str, Any]", json.loads(body))
+            if data["kind"] != "shadow":
+                raise TypeError(f"its kind is {data['kind']!r}")  # noqa: TRY301 - reported below
+            if data["format"] != _FORMAT:
+                raise ConfigError(
+                    f"evidence of format {data['format']!r} was written by another "
+                    "version of llmguard: `pip install -U llmguard-toolkit`"
+                )
+            for name in ("raw", "floor", "net", "excess"):
+                given = data[name]
+                data[name] = None if given is None else Figure(**given)
+            data["verdict"] = ShadowVerdict(data["verdict"])
+            data["alarms"] = tuple(data["alarms"])
+            return cls(**data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(
+                f"this is no shadow evidence ({type(error).__name__}: {error}); run "
+                "`llmguard shadow compare --evidence` to make some"
+            ) from None
+
+    def row(self, *, signatures: tuple[Signature, ...] = ()) -> EvidenceRow:
+        """Return the row that `EvidenceStore.put_evidence` keeps."""
+        return EvidenceRow(
+            digest=self.digest,
+            kind="shadow",
+            function=self.function,
+            subject=self.ladder_digest,
+            pin_digest=self.pin_digest,
+            verdict=self.verdict.value,
+            at=self.at,
+            body=self.body,
+            signatures=signatures,
+        )

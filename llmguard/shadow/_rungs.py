@@ -1,0 +1,121 @@
+"""The rungs of the ladder, and what a difference on one of them is called."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from .._dataclass import dataclass
+from ._draw import Act
+
+__all__ = ["DIRECTIONS", "Divergence", "Rung", "Severity", "named_direction"]
+
+
+class Rung(enum.IntEnum):
+    """Where two draws part, most severe first; the first difference decides."""
+
+    ACT = 1
+    STRUCTURE = 2
+    DECISION = 3
+    EXECUTION = 4
+    REGISTER = 5
+
+    @property
+    def label(self) -> str:
+        """The rung in words."""
+        return _LABELS[self]
+
+
+_LABELS: Final = {
+    Rung.ACT: "kind of outcome",
+    Rung.STRUCTURE: "structure",
+    Rung.DECISION: "decision fields, numbers",
+    Rung.EXECUTION: "verdict of execution",
+    Rung.REGISTER: "register (apart)",
+}
+
+
+class Severity(enum.IntEnum):
+    """How much a difference matters to whoever uses the answer."""
+
+    NOTE = 0
+    """Worth a look; counted on its path, never in a rate of divergence."""
+    MINOR = 1
+    MAJOR = 2
+    CRITICAL = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """One categorical difference between two draws.
+
+    Attributes:
+        rung: Where they part.
+        path: JSON pointer of the field, `*` for any item of an array (`/calls/*/args`
+            for tool calls); or `@act`, `@form`, `@valid`, `@calls`, `@script`,
+            `@language`, `@executed`, `@markdown`, `@fence`, `@length`, `@sentiment`,
+            `@tone`, `@defines`.
+        before: What the first draw shows there.
+        after: What the second one shows.
+        severity: How much it matters.
+        detail: One phrase for people, with the values.
+        open: True when the two ends quote values that were never declared: content,
+            not metadata.
+    """
+
+    rung: Rung
+    path: str
+    before: str
+    after: str
+    severity: Severity = Severity.MAJOR
+    detail: str = ""
+    open: bool = False
+
+    @property
+    def direction(self) -> str:
+        """Both ends, such as `answer -> refusal`; directions are never added up."""
+        return f"{self.before} -> {self.after}"
+
+    @property
+    def counts(self) -> bool:
+        """True for rungs 1 to 4, which the divergence rate is made of."""
+        return self.rung < Rung.REGISTER and self.severity > Severity.NOTE
+
+    def sealed(self) -> Divergence:
+        """Return it without any content: for records that must not hold answers."""
+        return Divergence(
+            rung=self.rung,
+            path=self.path,
+            before="value" if self.open else self.before,
+            after="other value" if self.open else self.after,
+            severity=self.severity,
+        )
+
+
+_DECLINES: Final = frozenset({Act.REFUSAL, Act.FILTERED})
+_BROKEN: Final = frozenset({Act.EMPTY, Act.TRUNCATED, Act.ERROR})
+_SERVES: Final = frozenset({Act.ANSWER, Act.CALL, Act.CLARIFICATION})
+
+DIRECTIONS: Final = (
+    "newly refuses",
+    "newly complies",
+    "newly breaks",
+    "newly asks back",
+    "newly calls tools",
+    "no longer calls tools",
+)
+"""Directions on the first rung that may raise an alarm of their own."""
+
+
+def named_direction(before: str, after: str) -> str:
+    """Return which of `DIRECTIONS` a change of act is; empty for none of them."""
+    old, new = Act(before), Act(after)
+    found = (
+        ("newly refuses", old not in _DECLINES and new in _DECLINES),
+        ("newly complies", old in _DECLINES and new in _SERVES),
+        ("newly breaks", old not in _BROKEN and new in _BROKEN),
+        ("newly asks back", new is Act.CLARIFICATION),
+        ("newly calls tools", new is Act.CALL),
+        ("no longer calls tools", old is Act.CALL),
+    )
+    return next((name for name, holds in found if holds), "") if old != new else ""
