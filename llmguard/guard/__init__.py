@@ -10,6 +10,7 @@ from ._decorators import contract, fallback_chain, pinned
 from ._exercise import EXERCISER, Exerciser
 from ._fitness import Fitness, fitness
 from ._guard import Guard, guard_of, guarded_functions
+from ._keeper import on_exchange
 from ._retry import RetryPolicy
 from ._runtime import Runtime, current_runtime, use_runtime
 from ._warm import warm_up
@@ -36,6 +37,7 @@ __all__ = [
     "fitness",
     "guard_of",
     "guarded_functions",
+    "on_exchange",
     "on_pin",
     "pinned",
     "static",

@@ -24,8 +24,9 @@ from ..breaker import BreakerPolicy
 from ..contract import Contract
 from ..errors import ConfigError
 from ..pins import Pin
+from ..telemetry.objectives import Objective, declare
 from ._builtin_tiers import as_tier
-from ._guard import extend, refuse_odd_targets
+from ._guard import extend, guard_of, refuse_odd_targets
 from .tiers import Tier, TierContext, TierOptions, check_seconds
 
 __all__ = ["ContractOptions", "contract", "fallback_chain", "pinned"]
@@ -46,6 +47,7 @@ class ContractOptions(TypedDict, total=False):
     strict: bool
     length_ok: bool
     schemas: Mapping[str, object] | None
+    slos: Iterable[Objective]
 
 
 class _Transparent(Protocol):
@@ -134,7 +136,8 @@ def contract(schema: Any = ..., /, **options: Any) -> Any:
     Args:
         schema: A pydantic model, dataclass, TypedDict, Literal, enum, `str`, a JSON
             Schema dict, or a ready `Contract`; the return annotation when left out.
-        **options: As in `Contract`: `checks`, `parse`, `refusal`, `confidence`, ...
+        **options: As in `Contract`: `checks`, `parse`, `refusal`, `confidence`, ...;
+            and `slos`, what share of the calls must be good (`llmguard.slo`).
 
     Returns:
         A decorator that keeps the function's type.
@@ -147,6 +150,8 @@ def contract(schema: Any = ..., /, **options: Any) -> Any:
     if type(schema) in {classmethod, staticmethod}:
         refuse_odd_targets(schema, "contract")
 
+    owed = tuple(options.pop("slos", ()))
+
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         made = schema
         if not isinstance(made, Contract):
@@ -157,7 +162,10 @@ def contract(schema: Any = ..., /, **options: Any) -> Any:
                 f"`@contract` got a ready `Contract` and {sorted(options)}: give the "
                 "options to `Contract(...)`"
             )
-        return extend(function, "contract", contract=made)
+        guarded = extend(function, "contract", contract=made)
+        if owed:
+            declare(guard_of(guarded).name, owed)
+        return guarded
 
     return decorate
 

@@ -8,14 +8,20 @@ a local view and a warning in the log, never a failed or slower call.
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from .. import config
 from ..telemetry import add_hook
 from ..telemetry.activity import Activity, process_name
+from ..telemetry.growth import Growth
+from ..telemetry.objectives import Objective, declared
+from ..telemetry.tally import TALLY
 from ._forks import renew_after_fork
 
 if TYPE_CHECKING:
@@ -47,6 +53,7 @@ class Keeper:
     def __init__(self, *, period: float = _PERIOD) -> None:
         self._period = period
         self.activity = Activity()
+        self.growth = Growth(TALLY)
         self.problem: Exception | None = None
         self._reset()
         renew_after_fork(self)
@@ -54,12 +61,14 @@ class Keeper:
     def renew(self) -> None:
         """Start without a thread in a forked child, and without its parent's counts."""
         self.activity.renew()
+        self.growth.renew()
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._store: Store | None = None
+        self._owed: Mapping[str, Sequence[Objective]] = {}
         self._stop = threading.Event()
 
     def wake(self) -> None:
@@ -71,6 +80,7 @@ class Keeper:
                 # Before the first call: a version quarantined earlier stays so.
                 self.exchange()
                 add_hook(self.activity)
+                add_hook(TALLY)
                 self._thread = threading.Thread(
                     target=self._run, name="llmguard-keeper", daemon=True
                 )
@@ -119,9 +129,29 @@ class Keeper:
         rows = self.activity.drain()
         if rows:
             store.add_activity(rows)
+        self._count(store)
         store.beat(process_name(), _about())
         for callback in _OTHERS:
             callback(store)
+
+    def _count(self, store: Store) -> None:
+        """Move what was counted to the store, exactly once."""
+        env, now = config.load().env, time.time()
+        batch = self.growth.batch(now)
+        if batch is not None:
+            store.counts.add(
+                env, batch.rows, source=batch.source, number=batch.number, at=batch.at
+            )
+            self.growth.done()
+        owed = declared()
+        if owed is not self._owed:
+            documents = {
+                (function, one.name): json.dumps(one.document())
+                for function, objectives in owed.items()
+                for one in objectives
+            }
+            store.counts.put_objectives(env, documents, at=now)
+            self._owed = owed
 
 
 def _about() -> dict[str, object]:

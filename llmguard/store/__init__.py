@@ -6,6 +6,7 @@ from ._location import spill_folder
 from ._open import open_store, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
+from .counts import CountRow, CountStore
 from .events import Event, EventStore
 from .evidence import EvidenceRow, EvidenceStore, Signature
 from .experiments import (
@@ -68,6 +69,8 @@ __all__ = [
     "Arm",
     "BreakerRow",
     "BreakerStore",
+    "CountRow",
+    "CountStore",
     "Enqueued",
     "Entry",
     "Event",

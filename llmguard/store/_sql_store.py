@@ -9,6 +9,7 @@ from functools import cached_property
 from ..clock import Clock
 from ._activity import SqlActivity
 from ._breakers import SqlBreakers
+from ._counts import SqlCounts
 from ._database import Database
 from ._events import SqlEvents
 from ._evidence import SqlEvidence
@@ -165,10 +166,16 @@ class SqlStore(ABC):
         return self._activity.processes()
 
     @property
+    def counts(self) -> SqlCounts:
+        """Counts over time, and the objectives they are held against."""
+        return self._metrics[2]
+
+    @property
     def _activity(self) -> SqlActivity:
         return self._metrics[1]
 
     @cached_property
-    def _metrics(self) -> tuple[Database, SqlActivity]:
+    def _metrics(self) -> tuple[Database, SqlActivity, SqlCounts]:
         database = self._open_metrics()
-        return database, SqlActivity(database, clock=self._clock)
+        activity = SqlActivity(database, clock=self._clock)
+        return database, activity, SqlCounts(database, clock=self._clock)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .counts import CountStore
 from .events import EventStore
 from .evidence import EvidenceStore
 from .experiments import ExperimentStore
@@ -72,6 +73,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def shadow(self) -> ShadowStore:
         """Shadow runs."""
+        ...
+
+    @property
+    def counts(self) -> CountStore:
+        """Counts over time, and the objectives they are held against."""
         ...
 
     @property

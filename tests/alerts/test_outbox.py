@@ -127,18 +127,34 @@ def test_a_full_outbox_drops_and_counts(alert: Alert) -> None:
     sent = [outbox.offer(replace(alert, key=str(n))) for n in range(4)]
     assert sent == [True, True, False, False]
     assert outbox.counts.dropped == 2
+    outbox.step()
+    assert outbox.offer(replace(alert, key="2"))
+
+
+def test_nobody_to_tell(alert: Alert) -> None:
+    """Without a sink nothing is taken, and nothing is remembered as sent."""
+    outbox, _ = _outbox()
+    assert not outbox.offer(alert)
+    outbox.sinks = (sink := Sink(),)
+    assert outbox.offer(alert)
+    outbox.step()
+    assert len(sink.got) == 1
 
 
 def test_another_process_may_have_told(alert: Alert) -> None:
     """A claim that is refused is no alert here; one that fails is."""
-    outbox, _ = _outbox(Sink(), claim=lambda _: False)
-    assert not outbox.offer(alert)
+    outbox, _ = _outbox(sink := Sink(), claim=lambda _: False)
+    assert outbox.offer(alert)
+    outbox.step()
+    assert (sink.got, outbox.counts.repeated) == ([], 1)
 
     def broken(one: Alert) -> bool:
         raise OSError(one.key)
 
-    outbox, _ = _outbox(Sink(), claim=broken)
-    assert outbox.offer(alert)
+    outbox, _ = _outbox(sink, claim=broken)
+    outbox.offer(alert)
+    outbox.step()
+    assert len(sink.got) == 1
 
 
 def test_the_thread_delivers(alert: Alert) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ._alert import Alert, Severity
 from ._outbox import Outbox, OutboxCounts, RetryLaterError, Sink
-from ._send import add_sink, counts, flush, recent, remove_sink, reset, send
+from ._send import add_sink, counts, flush, recent, remove_sink, reset, send, use_store
 from ._sinks import Call, Log
 from ._webhook import Webhook, sign, verify
 
@@ -33,5 +33,6 @@ __all__ = [
     "reset",
     "send",
     "sign",
+    "use_store",
     "verify",
 ]

@@ -82,7 +82,7 @@ class OutboxCounts:
 class _Parcel:
     due: float
     order: int
-    sink: Sink = field(compare=False)
+    sink: Sink | None = field(compare=False)
     alert: Alert = field(compare=False)
     delivery: str = field(compare=False)
     tries: int = field(default=0, compare=False)
@@ -96,7 +96,8 @@ class Outbox:
         capacity: Deliveries that may wait, over all sinks.
         repeat: Seconds after which an alert that still holds is sent again.
         threaded: Deliver on a daemon thread, started by the first alert.
-        claim: Asked before an alert goes out; False when another process sent it.
+        claim: Asked on the delivering thread before an alert goes out; False when
+            another process sent it.
     """
 
     def __init__(
@@ -133,33 +134,33 @@ class Outbox:
             self._last.clear()
 
     def offer(self, alert: Alert) -> bool:
-        """Take an alert; False when the same one was sent before, or nothing fits."""
+        """Take an alert; False when the same one was taken before, or nothing fits."""
         now = self._clock.monotonic()
         with self._changed:
             if not self._is_news(alert, now):
                 self.counts.repeated += 1
                 return False
-            taken = 0
-            for sink in self.sinks:
-                if len(self._waiting) >= self._capacity:
-                    self.counts.dropped += 1
-                    continue
-                order = next(self._order)
-                heapq.heappush(
-                    self._waiting,
-                    _Parcel(
-                        due=now,
-                        order=order,
-                        sink=sink,
-                        alert=alert,
-                        delivery=f"{_digest(alert)}-{order}",
-                    ),
-                )
-                taken += 1
-            if self._threaded and taken and self._thread is None:
+            if not self.sinks and self._claim is None:
+                return False
+            if not self._put(alert, None, now):
+                return False
+            self._remember(alert, now)
+            if self._threaded and self._thread is None:
                 self._start()
             self._changed.notify_all()
-        return taken > 0
+        return True
+
+    def _put(self, alert: Alert, sink: Sink | None, due: float) -> bool:
+        if len(self._waiting) >= self._capacity:
+            self.counts.dropped += 1
+            return False
+        order = next(self._order)
+        delivery = f"{_digest(alert)}-{order}"
+        parcel = _Parcel(
+            due=due, order=order, sink=sink, alert=alert, delivery=delivery
+        )
+        heapq.heappush(self._waiting, parcel)
+        return True
 
     def step(self) -> float | None:
         """Deliver what is due; return the seconds until more is, None for nothing."""
@@ -198,22 +199,23 @@ class Outbox:
 
     def _is_news(self, alert: Alert, now: float) -> bool:
         before = self._last.get(alert.key)
-        if before is not None and not _differs(before, alert, now, self._repeat):
-            return False
-        if before is None and alert.resolved and self._claim is None:
-            return False  # nobody was told that it began
-        if self._claim is not None and not self._asked(alert):
-            self._remember(alert, now)
-            return False
-        self._remember(alert, now)
-        return True
+        if before is not None:
+            return _differs(before, alert, now, self._repeat)
+        # Unless another process may have told, nobody knows yet that it began.
+        return not alert.resolved or self._claim is not None
 
-    def _asked(self, alert: Alert) -> bool:
+    def _announce(self, alert: Alert) -> None:
+        """Hand a new alert to every sink, unless another process does."""
         try:
-            return self._claim is None or self._claim(alert)
+            if self._claim is not None and not self._claim(alert):
+                self.counts.repeated += 1
+                return
         except Exception as error:  # noqa: BLE001 - twice is better than never
             _LOG.warning("cannot ask whether %s was sent: %s", alert.key, error)
-            return True
+        now = self._clock.monotonic()
+        with self._changed:
+            for sink in self.sinks:
+                self._put(alert, sink, now)
 
     def _remember(self, alert: Alert, now: float) -> None:
         self._last[alert.key] = (alert, now)
@@ -222,23 +224,25 @@ class Outbox:
             self._last.popitem(last=False)
 
     def _deliver(self, parcel: _Parcel) -> None:
+        sink = parcel.sink
+        if sink is None:
+            self._announce(parcel.alert)
+            return
         parcel.tries += 1
         try:
-            parcel.sink.deliver(
-                parcel.alert, delivery=parcel.delivery, at=self._clock.time()
-            )
+            sink.deliver(parcel.alert, delivery=parcel.delivery, at=self._clock.time())
         except RetryLaterError as error:
-            self._again(parcel, error)
+            self._again(parcel, sink, error)
         except Exception as error:  # noqa: BLE001 - a sink is foreign code
             self.counts.failed += 1
-            _LOG.warning("%s did not take an alert: %r", parcel.sink.name, error)
+            _LOG.warning("%s did not take an alert: %r", sink.name, error)
         else:
             self.counts.delivered += 1
 
-    def _again(self, parcel: _Parcel, error: RetryLaterError) -> None:
+    def _again(self, parcel: _Parcel, sink: Sink, error: RetryLaterError) -> None:
         if parcel.tries > len(BACKOFF):
             self.counts.failed += 1
-            _LOG.error("%s took no alert, giving up: %s", parcel.sink.name, error)
+            _LOG.error("%s took no alert, giving up: %s", sink.name, error)
             return
         self.counts.retried += 1
         pause = BACKOFF[parcel.tries - 1]
@@ -248,7 +252,7 @@ class Outbox:
         with self._changed:
             heapq.heappush(self._waiting, parcel)
         if parcel.tries == 1:
-            _LOG.warning("%s: %s; trying again", parcel.sink.name, error)
+            _LOG.warning("%s: %s; trying again", sink.name, error)
 
     def _start(self) -> None:
         self._thread = threading.Thread(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 from importlib import import_module
 from typing import Final
 
 from ... import config
-from ...errors import ConfigError
+from ...errors import ConfigError, LLMGuardError
+from ...guard import on_exchange
+from ...store import Event, Store
+from ...telemetry.activity import process_name
 from ._alert import Alert
 from ._outbox import Outbox, OutboxCounts, Sink
 from ._sinks import Call, Log
@@ -25,12 +29,57 @@ __all__ = [
     "reset",
     "send",
     "sink_of",
+    "use_store",
 ]
 
 SECRET: Final = "LLMGUARD_ALERTS_SECRET"  # noqa: S105 - the variable's name
 """Environment variable with the secret of the webhooks that the settings name."""
 
-_OUTBOX: Final = Outbox()
+_SENT: Final[set[str]] = set()
+_HOLD: Final = 4 * 3600.0
+_LOG: Final = logging.getLogger("llmguard.alerts")
+_store: Store | None = None
+
+
+def use_store(store: Store | None) -> None:
+    """Share alerts through `store`: one process sends each, and the log keeps it.
+
+    A process that keeps a store does this by itself.
+    """
+    global _store  # noqa: PLW0603 - one outbox per process
+    _store = store
+
+
+def _claim(alert: Alert) -> bool:
+    """Tell whether no other process has sent this alert; then write it to the log."""
+    store = _store
+    if store is None:
+        return not alert.resolved or alert.key in _SENT
+    value = "over" if alert.resolved else alert.severity
+    if not store.counts.claim(
+        f"alert:{alert.key}", value, hold=_HOLD, fresh=not alert.resolved
+    ):
+        return False
+    try:
+        store.events.add(_event(alert))
+    except LLMGuardError as error:
+        _LOG.warning("the log of events did not take %s: %s", alert.key, error)
+    return True
+
+
+def _event(alert: Alert) -> Event:
+    return Event(
+        env=alert.env,
+        kind=f"alert.{'resolved' if alert.resolved else alert.severity}",
+        route=alert.route,
+        pin=alert.version,
+        process=process_name(),
+        detail=alert.document(),
+    )
+
+
+on_exchange(use_store)
+_OUTBOX: Final = Outbox(claim=_claim)
 _lock: threading.Lock = threading.Lock()
 _ready = False
 
@@ -43,7 +92,10 @@ def send(alert: Alert) -> bool:
         nobody could be told.
     """
     _prepare()
-    return _OUTBOX.offer(alert)
+    taken = _OUTBOX.offer(alert)
+    if taken and not alert.resolved:
+        _SENT.add(alert.key)
+    return taken
 
 
 def add_sink(sink: Sink) -> None:
@@ -84,6 +136,7 @@ def reset() -> None:
         _OUTBOX.sinks = ()
         _OUTBOX.counts = OutboxCounts()
         _OUTBOX.forget()
+        _SENT.clear()
         _ready = False
 
 
