@@ -204,6 +204,14 @@ class Outcome:
         deadline: Seconds the call was given.
         contract_digest: Digest of the contract that judged the answer.
         at: Wall-clock start, seconds since the epoch.
+        revision: Revision of the ledger that chose the pins of the whole chain; 0
+            where the lock alone did.
+        experiment: What the first tier's pin was chosen in: the name of an experiment
+            or `canary:PIN`; empty where there was nothing to choose.
+        arm: Which side of it the call was on: `canary` or `active`, or the name of an
+            arm. A call that was turned away by that version's breaker keeps its arm.
+        unit: Hash of the key, user or tenant that the choice went by; empty where it
+            went by the call alone.
     """
 
     call_id: str
@@ -216,6 +224,10 @@ class Outcome:
     deadline: float | None = None
     contract_digest: str = ""
     at: float = 0.0
+    revision: int = 0
+    experiment: str = ""
+    arm: str = ""
+    unit: str = ""
 
     @property
     def degraded(self) -> bool:

@@ -6,18 +6,21 @@ import os
 import random
 from collections.abc import Mapping
 from time import time_ns
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from .._quick import quick
 from ..adapters import Model, provider_for
 from ..errors import ConfigError
 from ..outcome import Attempt, Kind, Outcome
+from ..pins.routing import RoutingTable, unit_hash
 from ._deadline import CALL_CONTEXT, slice_for
 from ._keeper import KEEPER
 from .tiers import TierContext
 
 if TYPE_CHECKING:
     from ..pins import Pin
+    from ..pins._ways import RoutePlan, Way
     from ._commands import Run
     from ._guard import Guard
     from ._plan import Step
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Call"]
 
 _outcome: Final = quick(Outcome)
+_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 # Not the module's own generator, which a program may seed; unlike `os.urandom`, no
 # system call. A forked child must not repeat its parent's ids.
 _ids: Final = random.Random()  # noqa: S311 - ids are no secrets
@@ -40,6 +44,7 @@ class Call:
         "args",
         "at",
         "attempts",
+        "blocked",
         "call_id",
         "clock",
         "context",
@@ -48,10 +53,14 @@ class Call:
         "inputs",
         "kwargs",
         "pins",
+        "revision",
         "runtime",
+        "spare",
         "started",
         "steps",
+        "unit",
         "watch",
+        "way",
     )
 
     def __init__(
@@ -76,18 +85,58 @@ class Call:
         self.steps = guard.steps
         if runtime.managed and guard.managed:
             KEEPER.wake()
-        # One revision throughout: every pin of the chain is read at the start.
-        self.pins: tuple[Pin | None, ...] = guard.fixed_pins or tuple(
-            [
-                None if step.pins is None else step.pins.at(self.started)
-                for step in self.steps
-            ]
-        )
+        self.way: Way | None = None
+        self.unit = ""
+        self.spare: dict[int, Pin] | None = None
+        self.blocked: dict[int, str] | None = None
+        self.pins: tuple[Pin | None, ...] = guard.fixed_pins
+        self.revision = 0
+        if not self.pins:
+            self._route(runtime.routing.table)
         self.deadline_at = self.started + guard.seconds
         outer = self.context.deadline_at
         if outer is not None and outer < self.deadline_at:
             self.deadline_at = outer
         self.watch = None if runtime.watch is None else runtime.watch(self)
+
+    def _route(self, table: RoutingTable) -> None:
+        """Pick the pin of every step: one table, hence one revision, throughout."""
+        self.revision = table.rev
+        pins: list[Pin | None] = []
+        for step in self.steps:
+            source = step.pins
+            if source is None or source.route is None:
+                pins.append(None if source is None else source.current)
+                continue
+            plan = source.plan(self.started, table)
+            way = plan.active if plan.plain else self._pick(step, plan)
+            if way.refused:
+                self.blocked = self.blocked or {}
+                self.blocked[step.index] = way.refused
+            pins.append(way.pin)
+        self.pins = tuple(pins)
+
+    def _pick(self, step: Step, plan: RoutePlan) -> Way:
+        """Choose among the versions of one step."""
+        labels = dict(self.context.labels) if self.context.labels else _NO_LABELS
+        unit = plan.unit(self.context.key, labels)
+        way = plan.pick(unit or self.call_id, labels)
+        if way.rest is not None:
+            self.spare = self.spare or {}
+            self.spare[step.index] = way.rest
+        if not step.index:
+            self.way, self.unit = way, unit
+        return way
+
+    def divert(self, step: Step) -> bool:
+        """Give a step the active pin, since the breaker of the one chosen is open."""
+        rest = None if self.spare is None else self.spare.pop(step.index, None)
+        if rest is None:
+            return False
+        pins = list(self.pins)
+        pins[step.index] = rest
+        self.pins = tuple(pins)
+        return True
 
     def slice_end(self, step: Step, now: float) -> float:
         """Return the monotonic time by which all tries of `step` must have ended."""
@@ -158,7 +207,7 @@ class Call:
 
     def outcome(self, kind: Kind, tier: str = "", tier_index: int = -1) -> Outcome:
         """Return the story so far, ended with `kind`."""
-        guard = self.guard
+        guard, way = self.guard, self.way
         return _outcome(
             call_id=self.call_id,
             function=guard.name,
@@ -170,4 +219,8 @@ class Call:
             deadline=self.deadline_at - self.started,
             contract_digest=guard.contract_digest,
             at=self.at,
+            revision=self.revision,
+            experiment="" if way is None else way.experiment,
+            arm="" if way is None else way.arm,
+            unit=unit_hash(self.unit) if self.unit else "",
         )

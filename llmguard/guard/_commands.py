@@ -119,7 +119,7 @@ class Run:
                 "it is a fallback of. Call another function there."
             )
         deadline_at = None if self.step.inline else self.deadline_at
-        return CallContext(deadline_at, outer.labels, outer.depth + 1)
+        return CallContext(deadline_at, outer.labels, outer.depth + 1, outer.key)
 
     def pause(self, seconds: float) -> None:
         """Leave out the time that the consumer of a stream took between chunks."""

@@ -13,11 +13,15 @@ __all__ = ["call_context"]
 
 
 @contextmanager
-def call_context(*, deadline: float | None = None, **labels: str) -> Generator[None]:
-    """Give guarded calls inside the block a deadline and labels.
+def call_context(
+    *, deadline: float | None = None, key: str = "", **labels: str
+) -> Generator[None]:
+    """Give guarded calls inside the block a deadline, a key and labels.
 
     Args:
         deadline: Seconds from now; it wins over a function's own when it is shorter.
+        key: Whom the calls belong to, such as a user's id: canaries and experiments
+            treat the same key alike. Only its hash is recorded.
         **labels: Such as `request_type="refund"` or `stakes="high"`; tiers see them in
             `when=` conditions as `call.labels`.
 
@@ -36,7 +40,7 @@ def call_context(*, deadline: float | None = None, **labels: str) -> Generator[N
         at = asked if at is None else min(at, asked)
     merged = dict(outer.labels) | labels
     token = CALL_CONTEXT.set(
-        CallContext(at, tuple(sorted(merged.items())), outer.depth)
+        CallContext(at, tuple(sorted(merged.items())), outer.depth, key or outer.key)
     )
     try:
         yield

@@ -18,17 +18,20 @@ class CallContext:
         deadline_at: Monotonic time by which they must be answered.
         labels: Labels such as `request_type`, `stakes`, `idempotency_key`.
         depth: How many guarded calls enclose this one.
+        key: Whom the calls belong to, for routing; empty when nobody said.
     """
 
-    __slots__ = ("deadline_at", "depth", "labels")
+    __slots__ = ("deadline_at", "depth", "key", "labels")
 
     def __init__(
         self,
         deadline_at: float | None = None,
         labels: tuple[tuple[str, str], ...] = (),
         depth: int = 0,
+        key: str = "",
     ) -> None:
         self.deadline_at = deadline_at
+        self.key = key
         self.labels = labels
         self.depth = depth
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import (
     Any,
@@ -23,7 +23,7 @@ from ..adapters import Model
 from ..breaker import BreakerPolicy
 from ..contract import Contract
 from ..errors import ConfigError
-from ..pins import Pin
+from ..pins import Pin, Slice
 from ..telemetry.objectives import Objective, declare
 from ._builtin_tiers import as_tier
 from ._guard import extend, guard_of, refuse_odd_targets
@@ -170,19 +170,28 @@ def contract(schema: Any = ..., /, **options: Any) -> Any:
     return decorate
 
 
-def pinned(pin: str | Pin, /, *, breaker: BreakerPolicy | None = None) -> _Injecting:
+def pinned(
+    pin: str | Pin,
+    /,
+    *,
+    breaker: BreakerPolicy | None = None,
+    slices: Sequence[Slice] = (),
+) -> _Injecting:
     """Run a function on one exact model version, injected as its `model` argument.
 
     Args:
         pin: A route of `models.lock` (`llmguard pin add` writes it), or a `Pin`.
         breaker: When the breakers of this function's models trip, where the defaults
             do not fit.
+        slices: Calls with certain labels that another route or pin answers, before
+            those of `[tool.llmguard.routes]`; the first that fits takes the call.
 
     Returns:
         A decorator; the function's `model` parameter disappears for its callers.
 
     Raises:
-        ConfigError: Used without a pin, or the function takes no `model`.
+        ConfigError: Used without a pin, or the function takes no `model`, or slices
+            were given without a route.
         LockError: The route is not in `models.lock`.
     """
     if not isinstance(cast("object", pin), str | Pin):
@@ -192,8 +201,16 @@ def pinned(pin: str | Pin, /, *, breaker: BreakerPolicy | None = None) -> _Injec
             f"`{name}`, where `llmguard pin list` shows the routes"
         )
 
+    if slices and isinstance(pin, Pin):
+        raise ConfigError(
+            f"`@pinned` got slices for the pin {pin.id!r}, which is no route: name "
+            "the route of `models.lock` that they are slices of"
+        )
+
     def decorate(function: Any) -> Any:
-        return extend(function, "pinned", pin=pin, breaker=breaker)
+        return extend(
+            function, "pinned", pin=pin, breaker=breaker, slices=tuple(slices)
+        )
 
     return decorate
 

@@ -88,6 +88,8 @@ class Walk:
         now = self.call.clock.monotonic()
         until = self.call.slice_end(step, now)
         reason = "" if step.options.when is None else self.why_not(step)
+        if self.call.blocked is not None:
+            reason = self.call.blocked.get(step.index, reason)
         if self.call.runtime.apart:
             reason = reason or self.kept_out(step)
         if not reason and until <= now and not step.inline:
@@ -191,7 +193,8 @@ class Walk:
             error.tier = step.name
             judged = Judged(kind=Kind.OPEN, detail=str(error), error=error)
             self._note(step, judged, number, call.clock.monotonic())
-            return None
+        # A canary that admits nobody gives its calls back to the active version.
+        return self.admit(step, timeout, number) if call.divert(step) else None
 
     def skip(self, step: Step, reason: str) -> None:
         """Record that a tier was passed over, and why."""

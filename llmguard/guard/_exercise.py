@@ -173,7 +173,7 @@ class Exerciser:
 
         detach()
         outer = CALL_CONTEXT.get()
-        CALL_CONTEXT.set(CallContext(None, outer.labels, outer.depth))
+        CALL_CONTEXT.set(CallContext(None, outer.labels, outer.depth, outer.key))
         # Its own threads: an exercise that hangs must not count against live calls.
         runtime = replace(
             work.runtime,

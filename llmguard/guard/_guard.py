@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..breaker import BreakerPolicy
     from ..contract import Contract
     from ..pins import Pin
+    from ..pins._rules import Slice
 
 __all__ = [
     "Guard",
@@ -72,6 +73,7 @@ class Guard:
         exercise: Share of live calls that also run the lower tiers; None for the
             configured one.
         shadow: What `@shadow` said; None without it.
+        slices: Slices of the first tier's calls that go elsewhere.
         declared: Names of the decorators used so far.
     """
 
@@ -90,6 +92,7 @@ class Guard:
     idempotent: bool | None = None
     exercise: float | None = None
     shadow: object = None
+    slices: tuple[Slice, ...] = ()
     declared: frozenset[str] = frozenset()
 
     @cached_property

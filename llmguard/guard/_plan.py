@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from .._dataclass import dataclass
-from ..pins import Pin, resolve
+from ..pins import Lock, Pin
+from ..pins._cache import good_lock
+from ..pins._rules import Slice, rules_of
+from ..pins._ways import RoutePlan, plan_route
+from ..pins.routing import UNROUTED, RoutingTable
 from ._binder import Binder
 from ._builtin_tiers import FunctionTier, OnPin
 from ._bulkhead import Bulkhead
@@ -22,43 +27,75 @@ _RECHECK_SECONDS = 1.0
 
 
 class PinSource:
-    """The pin behind a route, looked up again at most once a second.
+    """The pins behind a route: planned anew with every table, and every new lock.
 
-    A lock that cannot be read any more never means "unpinned": the last good pin
+    A lock that cannot be read any more never means "unpinned": the last good plan
     stays, and the problem is kept for `llmguard doctor`.
     """
 
-    __slots__ = ("_checked", "_pin", "problem", "route")
+    __slots__ = ("_checked", "_fixed", "_plan", "_slices", "problem", "route")
 
-    def __init__(self, pin: str | Pin) -> None:
-        self.route = pin if isinstance(pin, str) else None
-        self._pin = resolve(pin) if isinstance(pin, str) else pin
+    def __init__(self, pin: str | Pin, slices: Sequence[Slice] = ()) -> None:
+        self._slices = slices
         self._checked: float | None = None
+        self._plan: RoutePlan | None = None
         self.problem: Exception | None = None
+        if isinstance(pin, Pin):
+            self.route, self._fixed = None, pin
+        else:
+            self.route = pin
+            self._plan = self._planned(pin, UNROUTED)
+            self._fixed = self._plan.active.pin
 
     @property
     def current(self) -> Pin:
-        """The pin as last looked up."""
-        return self._pin
+        """The active pin as last looked up."""
+        return self._fixed if self._plan is None else self._plan.active.pin
 
-    def at(self, now: float) -> Pin:
-        """Return the pin at monotonic time `now`."""
-        if self.route is None:
-            return self._pin
-        if self._checked is None:
-            self._checked = now
-        elif now - self._checked >= _RECHECK_SECONDS:
-            self._checked = now
-            self._look_again(self.route)
-        return self._pin
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps it from serving what it should, one line each."""
+        found = () if self.problem is None else (str(self.problem),)
+        return found if self._plan is None else found + self._plan.problems
 
-    def _look_again(self, route: str) -> None:
+    def plan(self, now: float, table: RoutingTable) -> RoutePlan:
+        """Return the plan of a route.
+
+        Args:
+            now: Monotonic time; the lock is looked at once a second.
+            table: What the call goes by.
+        """
+        plan, checked = cast("RoutePlan", self._plan), self._checked
+        if plan.table is table:
+            if checked is None:
+                self._checked = now
+                return plan
+            if now - checked < _RECHECK_SECONDS:
+                return plan
+        self._checked = now
         try:
-            self._pin = resolve(route)
+            plan = self._planned(cast("str", self.route), table)
         except Exception as error:  # noqa: BLE001 - last known good, see the class
             self.problem = error
+            plan = self._planned(plan.route, table, lock=plan.lock)
         else:
             self.problem = None
+        self._plan = plan
+        return plan
+
+    def _planned(
+        self, route: str, table: RoutingTable, *, lock: Lock | None = None
+    ) -> RoutePlan:
+        lock, before = lock or good_lock(), self._plan
+        if before is not None and before.table is table and before.lock is lock:
+            return before
+        return plan_route(
+            route,
+            table=table,
+            lock=lock,
+            rules=rules_of(route, slices=self._slices),
+            before=None if before is None else before.active.pin,
+        )
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -117,7 +154,7 @@ class Step:
 
 def _step(index: int, tier: Tier, guard: Guard) -> Step:
     if isinstance(tier, OnPin):
-        return _body(guard, index, tier.name, tier.options, tier.pin)
+        return _body(guard, index, tier.name, tier.options, PinSource(tier.pin))
     function = tier.function if isinstance(tier, FunctionTier) else None
     return Step(
         index=index,
@@ -132,14 +169,18 @@ def _step(index: int, tier: Tier, guard: Guard) -> Step:
 
 
 def _body(
-    guard: Guard, index: int, name: str, options: TierOptions, pin: str | Pin | None
+    guard: Guard,
+    index: int,
+    name: str,
+    options: TierOptions,
+    pins: PinSource | None,
 ) -> Step:
     """Return the step that runs the guarded function's own body on a pin."""
     return Step(
         index=index,
         name=name,
         options=options,
-        pins=None if pin is None else PinSource(pin),
+        pins=pins,
         direct=guard.is_stream or not guard.isolate,
         awaited=guard.kind == "async",
         bulkhead=_bulkhead(options),
@@ -165,7 +206,8 @@ def build_steps(guard: Guard) -> tuple[Step, ...]:
         LockError: A route is not in `models.lock`.
     """
     name = guard.pin if isinstance(guard.pin, str) else guard.pin_name or "primary"
-    primary = _body(guard, 0, name, guard.primary, guard.pin)
+    pins = None if guard.pin is None else PinSource(guard.pin, guard.slices)
+    primary = _body(guard, 0, name, guard.primary, pins)
     tiers = [_with_arguments(tier, guard.binder) for tier in guard.tiers]
     steps = (primary, *(_step(i, t, guard) for i, t in enumerate(tiers, start=1)))
     for step in steps:

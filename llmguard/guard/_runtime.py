@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from .._dataclass import dataclass
 from ..breaker import BreakerRegistry
 from ..clock import SYSTEM_CLOCK, Clock
+from ..pins.routing import Routed, TableSource
 from ._forks import renew_after_fork
 from ._isolate import COURIERS, Couriers
 from ._retry import RetryBudget, RetryPolicy
@@ -41,6 +42,7 @@ class Runtime:
             tiers below it in the background; None for no exercises.
         watch: Asked at the start of every call for who is to be told of it; None for
             nobody. It must not raise.
+        routing: Where the table comes from that a call's pins are chosen by.
         apart: True for calls that no caller waits for: only first tiers run, no hook
             is told, and a body that does harm when run twice is refused.
     """
@@ -53,6 +55,7 @@ class Runtime:
     managed: bool = False
     exercise: Callable[[Call, Step], None] | None = None
     watch: Callable[[Call], Watch | None] | None = None
+    routing: TableSource = field(default_factory=Routed)
     apart: bool = False
     _budgets: dict[tuple[str, str], RetryBudget] = field(
         default_factory=dict[tuple[str, str], RetryBudget]

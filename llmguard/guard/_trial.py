@@ -80,7 +80,7 @@ def trial_guard(guard: Guard, pin: Pin) -> Guard:
     primary = replace(
         guard.primary, attempts=1, concurrency=None, when=None, reserve=0.0
     )
-    return replace(guard, pin=pin, tiers=(), primary=primary, exercise=0.0)
+    return replace(guard, pin=pin, tiers=(), primary=primary, exercise=0.0, slices=())
 
 
 class _TrialWalk(Lone):

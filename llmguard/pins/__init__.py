@@ -11,6 +11,7 @@ from ._canonical import JSON
 from ._lock import Lock, Route
 from ._pin import FingerprintPolicy, Pin, VersionClass
 from ._read import read_lock
+from ._rules import RouteRules, Slice, rules_of
 
 if TYPE_CHECKING:
     from ._check import Finding, check
@@ -29,7 +30,9 @@ __all__ = [
     "Lock",
     "Pin",
     "Route",
+    "RouteRules",
     "Shutdown",
+    "Slice",
     "VersionClass",
     "check",
     "classify",
@@ -44,6 +47,7 @@ __all__ = [
     "read_lock",
     "refresh",
     "resolve",
+    "rules_of",
     "sha256_file",
     "shutdown",
     "shutdown_of",

@@ -18,7 +18,7 @@ from ._lock import Lock
 from ._pin import Pin
 from ._read import read_lock
 
-__all__ = ["forget", "load_lock", "resolve"]
+__all__ = ["admit", "forget", "good_lock", "load_lock", "resolve"]
 
 _Signature: TypeAlias = tuple[int, ...]
 
@@ -73,11 +73,28 @@ def resolve(
             model name that no rule knows.
     """
     if not isinstance(lock, Lock):
-        lock = _last_good(lock or config.load().lock)
-    pin = lock.resolve(route)
+        lock = good_lock(lock)
+    return admit(lock.resolve(route), today=today)
+
+
+def admit(pin: Pin, *, today: date | None = None) -> Pin:
+    """Return a pin that may answer calls; warn once when it will not for long.
+
+    Raises:
+        LockError: Strict mode refuses a model name that no rule knows.
+    """
     if pin.digest not in _looked_at:
         _look_at(pin, today or datetime.now(UTC).date())
     return pin
+
+
+def good_lock(file: str | Path | None = None) -> Lock:
+    """Return the last good lock that this process read, however it is now.
+
+    Raises:
+        LockError: No usable lock was ever read.
+    """
+    return _last_good(file or config.load().lock)
 
 
 def forget() -> None:
@@ -158,7 +175,7 @@ def _warn_stale(error: str) -> None:
     warnings.warn(
         f"{error} (this process keeps the lock it read before)",
         LLMGuardWarning,
-        stacklevel=6,
+        stacklevel=_level_outside(),
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .._dataclass import dataclass
 
@@ -29,7 +29,9 @@ __all__ = [
     "BUCKETS",
     "CANARY",
     "UNROUTED",
+    "Routed",
     "RoutingTable",
+    "TableSource",
     "arm_of",
     "bucket",
     "canary_salt",
@@ -97,6 +99,22 @@ class RoutingTable:
 
 UNROUTED: Final = RoutingTable(env="")
 """The table of processes without a store: the lock alone decides."""
+
+
+class TableSource(Protocol):
+    """Has the table that calls go by; `llmguard.pins.router.Router` is another one."""
+
+    @property
+    def table(self) -> RoutingTable:
+        """The newest table; never waits."""
+        ...
+
+
+@dataclass(slots=True)
+class Routed:
+    """A table that changes when somebody assigns another one: for tests and tools."""
+
+    table: RoutingTable = UNROUTED
 
 
 def bucket(route: str, salt: str, unit: str) -> int:

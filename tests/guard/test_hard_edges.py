@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from llmguard import INJECTED, Model, fallback_chain, pinned, static
 from llmguard.errors import ConfigError
 from llmguard.guard import RetryPolicy, warm_up
-from llmguard.guard._plan import PinSource
 from llmguard.guard._retry import RetryBudget, backoff
 from llmguard.testing import fake_pin
 
@@ -33,19 +31,6 @@ def test_waits_are_capped() -> None:
     waits = [backoff(n, policy=policy, rng=rng) for n in range(1, 60)]
     assert max(waits) <= 2.0
     assert max(waits[:1]) <= 1.0
-
-
-def test_a_lost_lock_keeps_the_last_good_pin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A route that cannot be read any more never means another version."""
-    pin = fake_pin(route="held")
-    source = PinSource(pin)
-    source.route = "held"
-    monkeypatch.chdir(tmp_path)
-    assert pin is source.at(0.0)
-    assert pin is source.at(5.0)
-    assert source.problem is not None
 
 
 def test_warming_asks_no_model() -> None:

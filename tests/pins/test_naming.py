@@ -215,5 +215,7 @@ def test_importing_pins_loads_what_a_service_needs() -> None:
         "lock",
         "pin",
         "read",
+        "rules",
         "secrets",
+        "ways",
     ]
