@@ -107,6 +107,15 @@ class Model:
         return self._last
 
     @property
+    def remaining(self) -> float:
+        """Seconds left for this try; pass it on as the timeout of your own client.
+
+        Raises:
+            TierTimeoutError: None is left.
+        """
+        return self._timeout()
+
+    @property
     def asked(self) -> Request | None:
         """The last request of `complete` or `stream`; None for the raw client's."""
         return self._asked

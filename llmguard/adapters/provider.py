@@ -88,6 +88,10 @@ def _replay(pin: Pin) -> Provider:
 _BUILT_IN: Final[Mapping[str, ProviderFactory]] = {"openai": _openai, "replay": _replay}
 
 
+_OURS: Final = frozenset({"llama.cpp"})
+"""Named in the table, and answered by a package of ours that is not installed."""
+
+
 class _Registry:
     """Factories by name and providers by pin, for one process."""
 
@@ -118,6 +122,8 @@ def provider_for(pin: Pin) -> Provider:
 
     Looked up by `pin.provider`: first what `register_provider` was given, then the
     built-in "openai" and "replay", then entry points of the group "llmguard.providers".
+    A provider that is only known by the names of its models is called through the
+    function's own client.
 
     Raises:
         ConfigError: No provider has that name, or the pin's options are wrong.
@@ -177,6 +183,12 @@ def _factory(pin: Pin) -> ProviderFactory:
     for entry in entry_points(group=GROUP, name=pin.provider):
         factory: ProviderFactory = entry.load()
         return factory
+    from ..pins import naming
+
+    if pin.provider in naming().rules and pin.provider not in _OURS:
+        from ._own_client import OwnClient
+
+        return OwnClient
     raise ConfigError(_unknown(pin))
 
 

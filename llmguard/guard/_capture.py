@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
@@ -10,7 +10,7 @@ from dataclasses import field
 from .._dataclass import dataclass
 from ..outcome import Outcome
 
-__all__ = ["capture", "current_outcome", "detach", "publish"]
+__all__ = ["capture", "collect_into", "current_outcome", "detach", "publish"]
 
 
 @dataclass(slots=True)
@@ -42,6 +42,18 @@ def capture() -> Generator[list[Outcome]]:
         yield box.outcomes
     finally:
         _BOX.reset(token)
+
+
+def collect_into() -> tuple[list[Outcome], Callable[[], None]]:
+    """Collect outcomes of this context alone; returns the list and how to stop."""
+    before = _BOX.get()
+    box = _Box()
+    _BOX.set(box)
+
+    def stop() -> None:
+        _BOX.set(before)
+
+    return box.outcomes, stop
 
 
 def current_outcome() -> Outcome | None:

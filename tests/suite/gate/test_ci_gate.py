@@ -14,7 +14,7 @@ import pytest
 
 from llmguard.pins import Pin
 
-CI = Path(__file__).parents[3] / "examples" / "ci"
+CI = Path(__file__).parents[3] / "examples" / "ci_gate"
 GOOD, BAD = {"kind": "refund"}, {"odd": 1}
 
 

@@ -1,4 +1,4 @@
-"""A chain on a plain function: run it with `python examples/plain_function.py`."""
+"""A chain on a plain function: run it with `python main.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How to test your own guarded function: run it with `pytest examples/`."""
+"""How to test your own guarded function: run it with `pytest` in this directory."""
 
 from __future__ import annotations
 

@@ -1,0 +1,169 @@
+"""ASGI middleware: for FastAPI, Starlette, Litestar, Quart, Django's ASGI handler.
+
+Pure ASGI, so context variables and cancellation reach the application as they are:
+
+    app.add_middleware(LLMGuardMiddleware, deadline=8.0, key="header:X-User-ID")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
+
+from ..guard import call_context, capture
+from ._answers import Answer, answer_for, bad_request, headers_of, leaf
+from ._asked import Asked, BadRequest, asked
+from ._connection import Connection
+from ._core import Core
+from ._options import WebOptions
+from ._results import Fetch
+
+__all__ = ["ASGIApp", "LLMGuardMiddleware", "Receive", "Scope", "Send"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class _Seen:
+    """An HTTP scope as `Seen`."""
+
+    __slots__ = ("_scope", "method", "path", "peer", "root")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self.method: str = scope["method"]
+        self.root: str = scope.get("root_path", "")
+        path: str = scope["path"]
+        # Servers differ in whether `path` holds where the application is mounted.
+        self.path = path.removeprefix(self.root) if self.root else path
+        client = scope.get("client")
+        self.peer: str = "" if client is None else str(client[0])
+
+    def header(self, name: str) -> str | None:
+        wanted = name.lower().encode("latin-1")
+        for key, value in self._scope["headers"]:
+            if key == wanted:
+                return str(value.decode("latin-1"))
+        return None
+
+    def cookie(self, name: str) -> str | None:
+        try:
+            found = SimpleCookie(self.header("cookie") or "").get(name)
+        except CookieError:
+            return None
+        return None if found is None else found.value
+
+    def query(self, name: str) -> str | None:
+        text: str = self._scope.get("query_string", b"").decode("latin-1")
+        found = parse_qs(text).get(name)
+        return found[0] if found else None
+
+
+class LLMGuardMiddleware:
+    """Gives requests a deadline, an id and a key, and their outcomes a response.
+
+    Args:
+        app: The application.
+        **options: Of `WebOptions`.
+
+    Raises:
+        ConfigError: An option cannot work.
+    """
+
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
+        self.app = app
+        self.core = Core(WebOptions(**options))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; all but HTTP requests pass through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        seen = _Seen(scope)
+        own = self.core.find(seen)
+        if own is not None:
+            await _reply(send, await self._own(own), head=seen.method == "HEAD")
+            return
+        try:
+            request = asked(seen, self.core.options)
+        except BadRequest as error:
+            await _reply(send, bad_request(error))
+            return
+        await self._guarded(scope, receive, send, seen, request)
+
+    async def _guarded(
+        self, scope: Scope, receive: Receive, send: Send, seen: _Seen, request: Asked
+    ) -> None:
+        options = self.core.options
+        with (
+            call_context(deadline=request.deadline, **self.core.context(request)),
+            capture() as outcomes,
+        ):
+
+            def extra() -> list[tuple[str, str]]:
+                return headers_of(
+                    outcomes,
+                    options.headers,
+                    request.request_id,
+                    options.request_id_header,
+                )
+
+            connection = Connection(receive, send, extra=extra)
+            try:
+                await connection.run(self.app, scope)
+            except Exception as error:
+                answer = await self._answer_to(error, seen)
+                if answer is None or connection.started:
+                    raise
+                await _reply(connection.send, answer)
+
+    async def _answer_to(self, error: Exception, seen: _Seen) -> Answer | None:
+        cause = leaf(error)
+        ticket = getattr(cause, "ticket_id", "") if isinstance(cause, Exception) else ""
+        location = ""
+        if ticket and self.core.options.results:
+            # It may open the store, or make the secret.
+            location = await asyncio.to_thread(self.core.results.location, seen, ticket)
+        return answer_for(
+            cause, location=location, retry_after=self.core.options.retry_after
+        )
+
+    async def _own(self, own: Callable[[], Answer] | Fetch) -> Answer:
+        if callable(own):
+            return await asyncio.to_thread(own)
+        return await _fetch(own)
+
+
+async def _fetch(flow: Fetch) -> Answer:
+    try:
+        step = next(flow)
+        while True:
+            if callable(step):
+                step = flow.send(await asyncio.to_thread(step))
+            else:
+                await asyncio.sleep(step)
+                step = flow.send(None)
+    except StopIteration as stop:
+        answer: Answer = stop.value
+        return answer
+
+
+async def _reply(send: Send, answer: Answer, *, head: bool = False) -> None:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in answer.headers
+    ]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    # The caller may be gone; then nobody reads it.
+    with contextlib.suppress(OSError):
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        await send({"type": "http.response.body", "body": b"" if head else answer.body})

@@ -1,0 +1,189 @@
+"""WSGI middleware: for Flask (see `llmguard.web.flask`), Django, Bottle, Pyramid.
+
+WSGI cannot see a caller leave and cannot interrupt a request: a guarded call ends by
+its deadline, and an answer nobody waits for is thrown away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from ..guard._request import begin_request
+from ..outcome import Outcome
+from ._answers import Answer, answer_for, bad_request, headers_of, leaf
+from ._asked import Asked, BadRequest, asked
+from ._core import Core
+from ._options import WebOptions
+from ._results import Fetch
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["EnvironSeen", "LLMGuardMiddleware"]
+
+
+class EnvironSeen:
+    """A WSGI environment as `Seen`."""
+
+    __slots__ = ("_environ", "method", "path", "peer", "root")
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self._environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.root: str = environ.get("SCRIPT_NAME", "").rstrip("/")
+        self.path: str = environ.get("PATH_INFO", "") or "/"
+        self.peer: str = environ.get("REMOTE_ADDR", "") or ""
+
+    def header(self, name: str) -> str | None:
+        """Return a header, whatever its case."""
+        key = name.upper().replace("-", "_")
+        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+            key = f"HTTP_{key}"
+        found = self._environ.get(key)
+        return None if found is None else str(found)
+
+    def cookie(self, name: str) -> str | None:
+        """Return a cookie."""
+        try:
+            found = SimpleCookie(self.header("cookie") or "").get(name)
+        except CookieError:
+            return None
+        return None if found is None else found.value
+
+    def query(self, name: str) -> str | None:
+        """Return the first value of a query parameter."""
+        found = parse_qs(self._environ.get("QUERY_STRING", "")).get(name)
+        return found[0] if found else None
+
+
+class LLMGuardMiddleware:
+    """Gives requests a deadline, an id and a key, and their outcomes a response.
+
+    Args:
+        app: The application.
+        **options: Of `WebOptions`.
+
+    Raises:
+        ConfigError: An option cannot work.
+    """
+
+    def __init__(self, app: WSGIApplication, **options: Any) -> None:
+        self.app = app
+        self.core = Core(WebOptions(**options))
+
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Serve one request."""
+        seen = EnvironSeen(environ)
+        own = self.core.find(seen)
+        if own is not None:
+            answer = own() if callable(own) else _fetch(own)
+            return _reply(start_response, answer, head=seen.method == "HEAD")
+        try:
+            request = asked(seen, self.core.options)
+        except BadRequest as error:
+            return _reply(start_response, bad_request(error))
+        return self._guarded(environ, start_response, seen, request)
+
+    def answer_to(self, error: BaseException, seen: EnvironSeen) -> Answer | None:
+        """Return the response to an exception of ours; None for any other."""
+        cause = leaf(error)
+        ticket: str = getattr(cause, "ticket_id", "")
+        wanted = ticket and self.core.options.results
+        return answer_for(
+            cause,
+            location=self.core.results.location(seen, ticket) if wanted else "",
+            retry_after=self.core.options.retry_after,
+        )
+
+    def _guarded(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        seen: EnvironSeen,
+        request: Asked,
+    ) -> Iterable[bytes]:
+        outcomes, end = begin_request(
+            deadline=request.deadline, **self.core.context(request)
+        )
+        begin = self._starter(start_response, outcomes, request)
+        try:
+            return _Body(self.app(environ, begin), end)
+        except Exception as error:
+            answer = self.answer_to(error, seen)
+            end()
+            if answer is None:
+                raise
+            return _reply(begin, answer)
+        except BaseException:
+            end()
+            raise
+
+    def _starter(
+        self, start_response: StartResponse, outcomes: list[Outcome], request: Asked
+    ) -> StartResponse:
+        options = self.core.options
+
+        def begin(
+            status: str, headers: list[tuple[str, str]], *error: Any
+        ) -> Callable[[bytes], object]:
+            added = headers_of(
+                outcomes,
+                options.headers,
+                request.request_id,
+                options.request_id_header,
+            )
+            own = {name.lower() for name, _ in added}
+            kept = [pair for pair in headers if pair[0].lower() not in own]
+            return start_response(status, [*kept, *added], *error)
+
+        return begin
+
+
+class _Body:
+    """A response's body; the request ends with it."""
+
+    def __init__(self, body: Iterable[bytes], end: Callable[[], None]) -> None:
+        self._body = body
+        self._end = end
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """End the request."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._end()
+
+
+def _fetch(flow: Fetch) -> Answer:
+    try:
+        step = next(flow)
+        while True:
+            if callable(step):
+                step = flow.send(step())
+            else:
+                time.sleep(step)
+                step = flow.send(None)
+    except StopIteration as stop:
+        answer: Answer = stop.value
+        return answer
+
+
+def _reply(
+    start_response: StartResponse, answer: Answer, *, head: bool = False
+) -> Iterable[bytes]:
+    headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+    phrase = HTTPStatus(answer.status).phrase
+    start_response(f"{answer.status} {phrase}", headers)
+    return [b"" if head else answer.body]
