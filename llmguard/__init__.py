@@ -32,6 +32,7 @@ from .reply import Reply
 
 if TYPE_CHECKING:
     from .contract import checks as check
+    from .monitor import slo
 
 __all__ = [
     "INJECTED",
@@ -56,19 +57,24 @@ __all__ = [
     "fallback_chain",
     "on_pin",
     "pinned",
+    "slo",
     "static",
     "warm_up",
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import the built-in checks when they are first named: many programs use none."""
-    if name != "check":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .contract import checks
+_LATE = {"check": ".contract.checks", "slo": ".monitor.slo"}
 
-    globals()["check"] = checks
-    return checks
+
+def __getattr__(name: str) -> object:
+    """Import what many programs do without when it is first named."""
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(_LATE[name], __name__)
+    globals()[name] = module
+    return module
 
 
 def __dir__() -> list[str]:
