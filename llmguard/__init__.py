@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import errors
+from ._late import join_shadows
 from ._version import __version__
 from .adapters import Model, Prompt
 from .breaker import BreakerPolicy
@@ -26,13 +27,13 @@ from .guard import (
     static,
     warm_up,
 )
+from .guard._keeper import on_exchange
 from .outcome import Attempt, Kind, Outcome, Violation
 from .pins import Pin
 from .reply import Reply
 
 if TYPE_CHECKING:
     from .contract import checks as check
-    from .monitor import slo
 
 __all__ = [
     "INJECTED",
@@ -57,24 +58,22 @@ __all__ = [
     "fallback_chain",
     "on_pin",
     "pinned",
-    "slo",
     "static",
     "warm_up",
 ]
 
 
-_LATE = {"check": ".contract.checks", "slo": ".monitor.slo"}
+on_exchange(join_shadows)
 
 
 def __getattr__(name: str) -> object:
-    """Import what many programs do without when it is first named."""
-    if name not in _LATE:
+    """Import the built-in checks when they are first named: many programs use none."""
+    if name != "check":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from .contract import checks
 
-    module = import_module(_LATE[name], __name__)
-    globals()[name] = module
-    return module
+    globals()["check"] = checks
+    return checks
 
 
 def __dir__() -> list[str]:

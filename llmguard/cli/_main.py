@@ -30,7 +30,6 @@ _BUILT_IN: Final = {
     "drill": ("llmguard.cli.drill", "drill", "What the fallbacks are worth."),
     "pin": ("llmguard.cli.pin", "pin", "The model versions that may run."),
     "shadow": ("llmguard.cli.shadow", "shadow", "The challenger beside the incumbent."),
-    "slo": ("llmguard.cli.slo", "slo", "What functions owe, and where they stand."),
     "status": ("llmguard.cli.status", "status", "What runs, what is degraded, why."),
     "suite": ("llmguard.cli.suite", "suite", "May this model version answer?"),
 }

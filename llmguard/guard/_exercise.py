@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ._call import Call
     from ._plan import Step
 
-__all__ = ["EXERCISER", "Exerciser", "sampled"]
+__all__ = ["EXERCISER", "Exerciser", "kept", "sampled"]
 
 _LOG: Final = logging.getLogger("llmguard.exercise")
 _CAPACITY: Final = 16
@@ -66,7 +66,7 @@ class _Work:
         self.runtime = call.runtime
         self.steps = steps
         self.given: tuple[tuple[Any, ...], Mapping[str, Any]]
-        self.given = _kept(call.args), _kept(call.kwargs)
+        self.given = kept(call.args), kept(call.kwargs)
         self.context: Context = copy_context()
 
 
@@ -204,14 +204,14 @@ class Exerciser:
                 self._record(outcome.function, attempt, outcome.at, EXERCISE)
 
 
-def _kept(value: object) -> Any:
+def kept(value: object) -> Any:
     """Copy plain containers: the caller may change its own after the call."""
     make = _MAKE.get(type(value))
     if make is not None:
-        return make(_kept(item) for item in cast("Iterable[object]", value))
+        return make(kept(item) for item in cast("Iterable[object]", value))
     if type(value) is dict:
         items = cast("dict[object, object]", value).items()
-        return {key: _kept(item) for key, item in items}
+        return {key: kept(item) for key, item in items}
     return value
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ._plan import Step
     from ._runtime import Runtime
 
-__all__ = ["Lone", "drill_target", "how_proven", "run_lone"]
+__all__ = ["Lone", "drill_target", "how_proven", "run_lone", "run_walk"]
 
 
 def how_proven(step: Step) -> Literal["exercise", "drill", ""]:
@@ -162,11 +162,16 @@ def run_lone(
     made = _LoneStream if guard.is_stream else Lone
     walk = made(call, step, live=live)
     with suppress(CallError, Deferred):  # told by the outcome
-        _drive(guard, walk, runtime, loop)
+        run_walk(guard, walk, runtime, loop)
     return walk.outcome, walk.value
 
 
-def _drive(guard: Guard, walk: Lone, runtime: Runtime, loop: Runner) -> None:
+def run_walk(guard: Guard, walk: Lone, runtime: Runtime, loop: Runner) -> None:
+    """Run a walk to its end in this thread; async functions on `loop`.
+
+    Raises:
+        CallError: The tier did not answer.
+    """
     if guard.kind == "sync":
         drive(walk.run(), runtime)
     elif guard.kind == "gen":

@@ -20,7 +20,7 @@ from ..outcome import Attempt, Kind, Outcome
 from ..reply import Reply
 from ._call import Call
 from ._drive_sync import drive, drive_stream
-from ._lone import Lone
+from ._lone import Lone, run_walk
 from ._stream import StreamWalk
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ._judge import Judged
     from ._runtime import Runtime
 
-__all__ = ["Trial", "arun_trial", "run_trial", "trial_guard"]
+__all__ = ["Trial", "arun_trial", "repeat_trial", "run_trial", "trial_guard"]
 
 _NOTHING = Reply()
 
@@ -153,6 +153,33 @@ def run_trial(
     if guard.kind in {"async", "agen"}:
         return asyncio.run(arun_trial(guard, runtime, inputs, key=key))
     return _run_here(_walk(guard, runtime, inputs, key), runtime)
+
+
+def repeat_trial(
+    guard: Guard,
+    runtime: Runtime,
+    given: tuple[tuple[Any, ...], Mapping[str, Any]],
+    *,
+    loop: asyncio.Runner,
+    inputs: Mapping[str, object] | None = None,
+) -> Trial:
+    """Call the body once on a live call's own arguments, its receiver included.
+
+    Args:
+        guard: From `trial_guard`.
+        runtime: Where time and threads come from.
+        given: Positional and keyword arguments.
+        loop: Runs async functions.
+        inputs: What checks and providers take for the arguments; by default they are.
+    """
+    args, kwargs = given
+    call = Call(guard, runtime, args, dict(kwargs))
+    if inputs is not None:
+        call.inputs = inputs
+    walk = _TrialStream(call) if guard.is_stream else _TrialWalk(call)
+    with suppress(CallError, Deferred):  # told by the outcome
+        run_walk(guard, walk, runtime, loop)
+    return walk.result()
 
 
 def _run_here(walk: _TrialWalk, runtime: Runtime) -> Trial:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from llmguard import (
     INJECTED,
     Model,
+    Pin,
     capture,
     contract,
     current_outcome,
@@ -19,6 +20,7 @@ from llmguard import (
     static,
 )
 from llmguard.outcome import Outcome
+from llmguard.shadow.live import shadow
 
 
 class Answer(BaseModel):
@@ -97,3 +99,14 @@ assert_type(Service().method("t"), dict[str, object])
 with capture() as outcomes:
     assert_type(outcomes, list[Outcome])
 assert_type(current_outcome(), Outcome | None)
+
+
+@shadow(Pin(route="triage", provider="replay", model="new.jsonl"), share=0.1)
+@contract(Answer)
+@pinned("triage")
+async def shadowed(ticket: str, *, model: Model = INJECTED) -> Answer:
+    return await model.acomplete(ticket)
+
+
+async def use_shadowed() -> None:
+    assert_type(await shadowed("t"), Answer)
