@@ -7,29 +7,46 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from ._draw import LOST, Act, Draw, Pair
+    from ._estimate import Estimate
     from ._evidence import Figure, ShadowEvidence, ShadowVerdict
+    from ._examples import Example
+    from ._judge import Rates, Thresholds
     from ._ladder import Ladder
+    from ._report import Report, Version, report
     from ._rule import Rule, decision, free_text, ignored, number, unordered
     from ._rungs import DIRECTIONS, Divergence, Rung, Severity
+    from ._tally import Tally
+    from .files import Comparison, compare_files, read_settings
 
 __all__ = [
     "DIRECTIONS",
     "LOST",
     "Act",
+    "Comparison",
     "Divergence",
     "Draw",
+    "Estimate",
+    "Example",
     "Figure",
     "Ladder",
     "Pair",
+    "Rates",
+    "Report",
     "Rule",
     "Rung",
     "Severity",
     "ShadowEvidence",
     "ShadowVerdict",
+    "Tally",
+    "Thresholds",
+    "Version",
+    "compare_files",
     "decision",
     "free_text",
     "ignored",
     "number",
+    "read_settings",
+    "report",
     "unordered",
 ]
 
@@ -37,20 +54,31 @@ _HOME: Final = {
     "DIRECTIONS": "_rungs",
     "LOST": "_draw",
     "Act": "_draw",
+    "Comparison": "files",
     "Divergence": "_rungs",
     "Draw": "_draw",
+    "Estimate": "_estimate",
+    "Example": "_examples",
     "Figure": "_evidence",
     "Ladder": "_ladder",
     "Pair": "_draw",
+    "Rates": "_judge",
+    "Report": "_report",
     "Rule": "_rule",
     "Rung": "_rungs",
     "Severity": "_rungs",
     "ShadowEvidence": "_evidence",
     "ShadowVerdict": "_evidence",
+    "Tally": "_tally",
+    "Thresholds": "_judge",
+    "Version": "_report",
+    "compare_files": "files",
     "decision": "_rule",
     "free_text": "_rule",
     "ignored": "_rule",
     "number": "_rule",
+    "read_settings": "files",
+    "report": "_report",
     "unordered": "_rule",
 }
 

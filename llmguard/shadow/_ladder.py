@@ -14,7 +14,7 @@ from ._register import code_of, defined_names, script, trait
 from ._rule import Rule
 from ._rules import Rules
 from ._rungs import Divergence, Rung, Severity
-from ._walk import differences
+from ._walk import differences, last_number
 
 __all__ = ["Ladder", "Output"]
 
@@ -43,7 +43,8 @@ class Ladder:
         length_note: From here on a difference of length is noted on its path.
         refusal: True to tell refusals by their words; a function for your own way.
         clarification: Tell texts that ask back from answers; English.
-        ordered_calls: False when the order of tool calls means nothing.
+        ordered_calls: True when the order of the tool calls of a draw counts, as in
+            the trace of an agent; those of one turn are made in parallel.
         execute: Gives the verdict of running a draw, such as `pass` and `fail`. It is
             called for every draw without a recorded verdict; sandbox it yourself.
 
@@ -76,7 +77,7 @@ class Ladder:
         length_note: float = 2.0,
         refusal: bool | Callable[[str], bool] = True,
         clarification: bool = True,
-        ordered_calls: bool = True,
+        ordered_calls: bool = False,
         execute: Callable[[Draw], str] | None = None,
     ) -> None:
         if output not in get_args(Output):
@@ -143,7 +144,7 @@ class Ladder:
 
     def differences(self, a: Reading, b: Reading) -> list[Divergence]:
         """Return every difference of two readings, the most severe rung first."""
-        if a.lost or b.lost:
+        if a.lost or b.lost or _alike(a, b):
             return []
         found: list[Divergence] = []
         if a.act != b.act:
@@ -170,11 +171,14 @@ class Ladder:
             self._texts(a, b, found)
 
     def _documents(self, a: Reading, b: Reading, found: list[Divergence]) -> None:
+        missing = [r.document is NO_DOCUMENT for r in (a, b)]
+        if any(missing):
+            ends = ["no JSON" if gone else "JSON" for gone in missing]
+            found.append(_plain(Rung.STRUCTURE, "@json", *ends))
+            return
         if a.form != b.form and "value" not in {a.form, b.form}:
-            forms = a.form or "no JSON", b.form or "no JSON"
-            found.append(_plain(Rung.STRUCTURE, "@form", *forms))
-        if a.document is not NO_DOCUMENT and b.document is not NO_DOCUMENT:
-            found += differences(a.document, b.document, self._rules.of)
+            found.append(_plain(Rung.STRUCTURE, "@form", a.form, b.form))
+        found += differences(a.document, b.document, self._rules.of)
 
     def _calls(self, a: Reading, b: Reading, found: list[Divergence]) -> None:
         left, right = list(a.calls), list(b.calls)
@@ -195,7 +199,8 @@ class Ladder:
 
     def _texts(self, a: Reading, b: Reading, found: list[Divergence]) -> None:
         if self._output == "number":
-            found += differences(a.text, b.text, self._number, at="@number")
+            numbers = last_number(a.text), last_number(b.text)
+            found += differences(*numbers, self._number, at="@number")
             return
         if self._output == "code":
             _codes(a, b, found)
@@ -224,6 +229,18 @@ class Ladder:
         ratio = len(b.text) / len(a.text)
         if most and max(ratio, 1 / ratio) > note:
             found.append(_length(ratio, most=most, note=note))
+
+
+def _alike(a: Reading, b: Reading) -> bool:
+    """Tell whether two draws are the same text, and were read the same way."""
+    return bool(a.text) and (a.text, a.act, a.valid, a.calls, a.executed, a.form) == (
+        b.text,
+        b.act,
+        b.valid,
+        b.calls,
+        b.executed,
+        b.form,
+    )
 
 
 def _structured(a: Reading, b: Reading) -> bool:

@@ -31,10 +31,7 @@ _ASKS: Final = re.compile(
 )
 _LONGEST: Final = 600
 _CODE: Final = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
-_MARKS: Final = re.compile(
-    r"^#{1,6} \S|\*\*\S(?:[^*\n]*\S)?\*\*|^[ \t]*\|?[ \t]*:?-{3,}:?[ \t]*\|",
-    re.MULTILINE,
-)
+_MARKS: Final = re.compile(r"\*\*|^#{1,6} ", re.MULTILINE)
 
 
 def is_clarification(text: str) -> bool:
@@ -98,6 +95,7 @@ def _detector(name: str) -> Callable[[str], str]:
 
 
 def _markdown(text: str) -> str:
+    """Bold type or a heading: what shows as marks where nobody renders Markdown."""
     return "markdown" if _MARKS.search(text) else "plain"
 
 

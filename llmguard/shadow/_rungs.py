@@ -52,7 +52,7 @@ class Divergence:
     Attributes:
         rung: Where they part.
         path: JSON pointer of the field, `*` for any item of an array (`/calls/*/args`
-            for tool calls); or `@act`, `@form`, `@valid`, `@calls`, `@script`,
+            for tool calls); or `@act`, `@json`, `@form`, `@valid`, `@calls`, `@script`,
             `@language`, `@executed`, `@markdown`, `@fence`, `@length`, `@sentiment`,
             `@tone`, `@defines`.
         before: What the first draw shows there.
@@ -86,10 +86,18 @@ class Divergence:
         return Divergence(
             rung=self.rung,
             path=self.path,
-            before="value" if self.open else self.before,
-            after="other value" if self.open else self.after,
+            before=sealed_end(self.before, "value") if self.open else self.before,
+            after=sealed_end(self.after, "other value") if self.open else self.after,
             severity=self.severity,
         )
+
+
+_BARE: Final = frozenset({"null", "(empty)", "value", "other value"})
+
+
+def sealed_end(end: str, instead: str) -> str:
+    """Return one end of an open transition without its content."""
+    return end if end in _BARE else instead
 
 
 _DECLINES: Final = frozenset({Act.REFUSAL, Act.FILTERED})

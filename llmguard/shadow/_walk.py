@@ -21,7 +21,8 @@ RuleOf = Callable[[str, str, object, object], Rule]
 """Takes the path, the field's name and both values."""
 
 _LABEL: Final = 40
-_NUMBER: Final = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
+_DRESS: Final = dict.fromkeys(map(ord, "$\u20ac\u00a3\u00a5,%"))
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?")
 _DIGITS: Final = 24
 _MANY: Final = 20
@@ -120,7 +121,8 @@ def _scalars(a: object, b: object, at: str, rule: Rule) -> Divergence | None:
     kinds = kind_of(a), kind_of(b)
     if kinds[0] != kinds[1]:
         if "null" in kinds:
-            return _decision(at, label_of(a, rule), label_of(b, rule), rule)
+            ends = [_end(value, rule) for value in (a, b)]
+            return _decision(at, ends[0], ends[1], rule, _both(a, b, at))
         return _structure(at, kinds[0], kinds[1], _both(a, b, at))
     if rule.how == "text" and kinds[0] == "string":
         before, after = label_of(a, rule), label_of(b, rule)
@@ -132,7 +134,16 @@ def _exact(a: object, b: object, at: str, rule: Rule) -> Divergence:
     before, after = label_of(a, rule), label_of(b, rule)
     if before == after:
         after = f"other {kind_of(b)}"
+    if after == "(empty)" and not rule.choices:
+        before = "value"
+    if before == "(empty)" and not rule.choices:
+        after = "value"
     return _decision(at, before, after, rule, _both(a, b, at))
+
+
+def _end(value: object, rule: Rule) -> str:
+    """Name a value beside null: which one it was matters only where they are few."""
+    return label_of(value, rule) if rule.choices or value is None else "value"
 
 
 def _same(a: object, b: object) -> bool:
@@ -156,40 +167,49 @@ def _date(text: str) -> object:
 def _numbers(a: object, b: object, at: str, rule: Rule) -> Divergence | None:
     x, y = number_in(a), number_in(b)
     detail = _both(a, b, at)
+    if x is None and y is None:
+        return None if _same(a, b) else _exact(a, b, at, Rule(how="text"))
     if x is None or y is None:
-        if x is None and y is None:
-            return None if _same(a, b) else _decision(at, "?", "other", rule, detail)
-        before = kind_of(a) if x is None else "number"
-        after = kind_of(b) if y is None else "number"
-        if before == after:  # text without a number in it
-            before, after = ("number", "no number") if y is None else ("no number", "")
-            after = after or "number"
-        return _decision(at, before, after, rule, detail)
+        return _decision(at, _numeric(a), _numeric(b), rule, detail)
     allowed = max(rule.absolute, rule.relative * max(abs(x), abs(y)))
     if abs(x - y) <= allowed:
         return None
     return _decision(at, "number", "higher" if y > x else "lower", rule, detail)
 
 
-def number_in(value: object) -> float | None:
-    """Return the number that a value is, or that its text names last; None for none.
+def _numeric(value: object) -> str:
+    """Name what stands where a number should be."""
+    if number_in(value) is not None:
+        return "number"
+    return "no number" if isinstance(value, str) else kind_of(value)
 
-    `18`, `"$18.00"`, `"1,200 eggs"` and `"5%"` are read; booleans are no numbers.
+
+def number_in(value: object) -> float | None:
+    """Return the number that a value is; None for what a program could not read as one.
+
+    `18`, `"$18.00"`, `"1,200"` and `"5 %"` are numbers; `"3 * 6 = 18"`, `"18 eggs"` and
+    booleans are none.
     """
-    if isinstance(value, bool):
+    if isinstance(value, str):
+        bare = value.translate(_DRESS).strip()
+        return float(bare) if len(bare) <= _DIGITS and _NUMBER.fullmatch(bare) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, int | float):
-        try:
-            found = float(value)
-        except OverflowError:
-            return None
-        return found if math.isfinite(found) else None
-    if not isinstance(value, str):
+    try:
+        found = float(value)
+    except OverflowError:
         return None
-    names = _NUMBER.findall(value)
-    if not names or len(names[-1]) > _DIGITS:
-        return None
-    return float(names[-1].replace(",", ""))
+    return found if math.isfinite(found) else None
+
+
+def last_number(text: str) -> float | str:
+    """Return the last number that a text names, such as 18 of `2 * 9 = $18`; else it.
+
+    For answers that are a number in prose; a field that should be one is read by
+    `number_in`.
+    """
+    names = _NUMBER.findall(text.replace(",", ""))
+    return float(names[-1]) if names and len(names[-1]) <= _DIGITS else text
 
 
 def label_of(value: object, rule: Rule) -> str:

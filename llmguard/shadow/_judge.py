@@ -1,0 +1,249 @@
+"""When a divergence is an alarm, when it is refuted, and what cannot be said yet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import ConfigError
+from ._bounded import Bounded
+from ._cell import Cell
+from ._estimate import Estimate, estimate, safety_of, wealth_of
+from ._evidence import ShadowVerdict
+from ._rungs import DIRECTIONS
+from ._series import Series, Sizes
+from ._tally import Tally
+from ._words import many, percent, points
+
+__all__ = ["Judgement", "Rates", "Thresholds", "judge", "rates_of"]
+
+_LN2: Final = math.log(2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """When to raise an alarm; the defaults are those of docs/shadow.md.
+
+    Attributes:
+        evidence: E-value at which a change is declared; an unchanged version reaches
+            it at most once in `evidence` runs, however often one looks.
+        excess: Excess above which a declared change is an alarm.
+        direction: Net of one direction of the first rung, or of a critical field,
+            above which a declared change is an alarm.
+        unacceptable: Excess that must be refuted before a version may be promoted.
+        minimum: Requests on which the incumbent was drawn twice, at least.
+        stratum: The same for an alarm in one stratum.
+        lost: Share of draws that a version may lose more than the other.
+    """
+
+    evidence: float = 20.0
+    excess: float = 0.02
+    direction: float = 0.01
+    unacceptable: float = 0.05
+    minimum: int = 300
+    stratum: int = 50
+    lost: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.excess < self.unacceptable < 1:
+            raise ConfigError(
+                f"the thresholds `excess` {self.excess!r} and `unacceptable` "
+                f"{self.unacceptable!r} must satisfy 0 <= excess < unacceptable < 1"
+            )
+        if self.evidence <= 1 or not 0 <= self.direction < 1:
+            raise ConfigError(
+                f"`evidence` {self.evidence!r} must be above 1 and `direction` "
+                f"{self.direction!r} in [0, 1)"
+            )
+        if self.minimum < 1 or self.stratum < 1:
+            raise ConfigError("`minimum` and `stratum` are numbers of requests: >= 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """All estimates of one kind of difference.
+
+    Attributes:
+        raw: Share of requests on which the versions differ.
+        floor_a: Share on which the incumbent differs from itself.
+        floor_b: Share on which the challenger differs from itself.
+        net: Raw less the incumbent's floor, on requests drawn twice.
+        excess: Raw less half of either floor.
+        log_e: Logarithm of the e-value against "nothing changed".
+    """
+
+    raw: Estimate | None
+    floor_a: Estimate | None
+    floor_b: Estimate | None
+    net: Estimate | None
+    excess: Estimate | None
+    log_e: float = 0.0
+
+    @property
+    def headline(self) -> Estimate | None:
+        """The excess where both versions were drawn twice, else the net, else raw."""
+        return self.excess or self.net or self.raw
+
+    @property
+    def beyond_noise(self) -> Estimate | None:
+        """The excess, else the net; None without a floor."""
+        return self.excess or self.net
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict, why, and what raised the alarm."""
+
+    verdict: ShadowVerdict
+    reason: str
+    alarms: tuple[str, ...] = ()
+
+
+def rates_of(series: Series, sizes: Sizes) -> Rates:
+    """Return all estimates of a series."""
+    return Rates(
+        raw=estimate("raw", series, sizes),
+        floor_a=estimate("floor_a", series, sizes),
+        floor_b=estimate("floor_b", series, sizes),
+        net=estimate("net", series, sizes),
+        excess=estimate("excess", series, sizes),
+        log_e=_log_e(series, sizes),
+    )
+
+
+def _log_e(series: Series, sizes: Sizes) -> float:
+    """Return the evidence of net and excess: the mean of two e-values is one."""
+    net = wealth_of(0, series, sizes)
+    if not sizes.of("excess"):
+        return net
+    excess = wealth_of(1, series, sizes)
+    high, low = max(net, excess), min(net, excess)
+    return high + math.log1p(math.exp(low - high)) - _LN2
+
+
+def judge(tally: Tally, thresholds: Thresholds, *, known_bad: float = 0.0) -> Judgement:
+    """Decide what a tally says.
+
+    Args:
+        tally: The counts.
+        thresholds: When to alarm.
+        known_bad: Share of the input that could not be read or matched.
+    """
+    total = tally.total()
+    doubled = total.sizes.of("net")
+    if not doubled:
+        return _undecided(
+            "the incumbent was never drawn twice, so its own noise is not known: "
+            "repeat it on a part of the requests"
+        )
+    alarms = tuple(_alarms(tally, total, thresholds))
+    if alarms:
+        return Judgement(
+            verdict=ShadowVerdict.BLOCK, reason="; ".join(alarms[:2]), alarms=alarms
+        )
+    return _unless_safe(tally, total, thresholds, known_bad)
+
+
+def _undecided(reason: str) -> Judgement:
+    return Judgement(verdict=ShadowVerdict.UNDECIDED, reason=reason)
+
+
+def _unless_safe(
+    tally: Tally, total: Cell, thresholds: Thresholds, known_bad: float
+) -> Judgement:
+    doubled = total.sizes.of("net")
+    missing = thresholds.minimum - doubled
+    if missing > 0:
+        return _undecided(
+            f"{many(doubled, 'request')} with a second draw of the incumbent; "
+            f"{thresholds.minimum} are needed, go on until {missing} more are there"
+        )
+    theirs, mine = (meter.lost_share for meter in tally.meters)
+    if mine - theirs > thresholds.lost:
+        kinds = ", ".join(f"{k} {n}" for k, n in tally.meters[1].lost.most_common(3))
+        return _undecided(
+            f"the challenger gave nothing to compare on {percent(mine)} of its draws "
+            f"({kinds}), the incumbent on {percent(theirs)}"
+        )
+    if known_bad > thresholds.lost:
+        return _undecided(
+            f"{percent(known_bad)} of the input could not be read or matched, at most "
+            f"{percent(thresholds.lost)} are left out without a word"
+        )
+    which = 1 if total.sizes.of("excess") >= thresholds.minimum else 0
+    name = ("net", "excess")[which]
+    safe = safety_of(which, total.main, total.sizes, above=thresholds.unacceptable)
+    limit = percent(thresholds.unacceptable)
+    if safe >= math.log(thresholds.evidence):
+        return Judgement(
+            verdict=ShadowVerdict.PROMOTE,
+            reason=f"no alarm, and a divergence of {limit} beyond the noise is refuted "
+            f"({many(total.sizes.of('net'), 'request')} drawn twice)",
+        )
+    return _undecided(
+        f"no alarm, but {name} of {limit} is not refuted yet (evidence "
+        f"{math.exp(min(safe, 50)):.3g} of {thresholds.evidence:g}): go on"
+    )
+
+
+def _alarms(tally: Tally, total: Cell, limits: Thresholds) -> Iterator[str]:
+    if total.sizes.of("net") >= limits.minimum:
+        found = _over(total.main, total.sizes, limits, needed=limits.evidence)
+        if found:
+            yield f"the versions differ {found} beyond the noise"
+        yield from _directions(tally, total.sizes, limits)
+        yield from _critical(tally, total.sizes, limits)
+    yield from _strata(tally.strata, limits)
+
+
+def _over(series: Series, sizes: Sizes, limits: Thresholds, *, needed: float) -> str:
+    """Return by how much a declared change is over the limit; empty if it is not."""
+    rates = rates_of(series, sizes)
+    seen = rates.beyond_noise
+    if seen is None or seen.value <= limits.excess or rates.log_e < math.log(needed):
+        return ""
+    return f"by {points(seen.value)}"
+
+
+def _directions(tally: Tally, sizes: Sizes, limits: Thresholds) -> Iterator[str]:
+    needed = math.log(limits.evidence * len(DIRECTIONS))
+    for name, series in tally.directions.items():
+        net = estimate("net", series, sizes)
+        if (
+            net
+            and net.value > limits.direction
+            and wealth_of(0, series, sizes) >= needed
+        ):
+            yield f"the challenger {name} on {percent(net.value)} of the requests"
+
+
+def _critical(tally: Tally, sizes: Sizes, limits: Thresholds) -> Iterator[str]:
+    named = tally.ladder.rules.critical
+    needed = math.log(limits.evidence * max(len(named), 1))
+    paths: Mapping[str, Series] = tally.paths.kept
+    for path in named:
+        series = paths.get(path)
+        if series is None:
+            continue
+        net = estimate("net", series, sizes)
+        if (
+            net
+            and net.value > limits.direction
+            and wealth_of(0, series, sizes) >= needed
+        ):
+            yield f"the critical field {path} differs on {points(net.value)} more"
+
+
+def _strata(strata: Bounded[str, Cell], limits: Thresholds) -> Iterator[str]:
+    if len(strata) < 2:  # noqa: PLR2004 - one stratum is the whole
+        return
+    needed = limits.evidence * len(strata)
+    for name in sorted(strata):
+        cell = strata.kept[name]
+        if cell.sizes.of("net") < limits.stratum:
+            continue
+        found = _over(cell.main, cell.sizes, limits, needed=needed)
+        if found:
+            yield f"in {name or '(no stratum)'!r} they differ {found}"
