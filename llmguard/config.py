@@ -44,6 +44,8 @@ class Config:
         alerts: Who is told of alerts: `log`, `https://` URLs, `module:function`. As a
             variable, separated by commas.
         slos: OpenSLO documents with objectives (`slo/*.json`, from `root`).
+        gates: What a promotion must pass, checked by `llmguard.promotion`; in
+            `pyproject.toml` only.
         root: The directory of the nearest `pyproject.toml`, else the working
             directory. Derived, not set.
     """
@@ -62,6 +64,9 @@ class Config:
     )
     alerts: tuple[str, ...] = ("log",)
     slos: tuple[str, ...] = ()
+    gates: Mapping[str, Any] = field(
+        default_factory=lambda: MappingProxyType[str, Any]({})
+    )
     root: Path = field(default_factory=Path.cwd)
 
 
@@ -80,6 +85,7 @@ class ConfigValues(TypedDict, total=False):
     routes: Mapping[str, Mapping[str, Any]]
     alerts: Sequence[str]
     slos: Sequence[str]
+    gates: Mapping[str, Any]
 
 
 KEYS: Final = tuple(f.name for f in fields(Config) if f.name != "root")
@@ -295,6 +301,13 @@ def _tables(
     return MappingProxyType(dict(cast("Mapping[str, Mapping[str, Any]]", found)))
 
 
+def _table_of(key: str, value: object, source: str, _base: Path) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        shown: object = value
+        raise _wrong(key, shown, source, f"a table: `[tool.llmguard.{key}]`")
+    return MappingProxyType(dict(cast("Mapping[str, Any]", value)))
+
+
 _DEFAULTS: Final = Config(root=Path())
 _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "store": _store,
@@ -309,4 +322,5 @@ _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "routes": _tables,
     "alerts": _places,
     "slos": _places,
+    "gates": _table_of,
 }

@@ -19,6 +19,8 @@ or edit that repairs it.
         - StoreFullError, StoreBusyError
     + LedgerError                  a change of stage was refused; there too:
         - LedgerConflictError, LedgerMoveError
+    + PromotionError               a promotion was refused; in `llmguard.promotion`:
+        - GatesNotPassedError, QuarantinedError, RollbackError, ApprovalError
     + QueueError                   an operation on a ticket was refused; there too:
         - TicketUnknownError, TicketStateError, LeaseLostError, RoleRequiredError,
           IdempotencyError, QueueFullError, AnswerRefusedError

@@ -104,6 +104,7 @@ class Pin:
     lifecycle: Mapping[str, str] = field(default_factory=_empty)
     base: str = ""
     _id: str = field(init=False, repr=False, default="")
+    _identity: str = field(init=False, repr=False, default="")
     _digest: str = field(init=False, repr=False, default="")
 
     def __post_init__(self) -> None:
@@ -116,13 +117,22 @@ class Pin:
         _secrets.refuse(self.entry())
         entry: dict[str, JSON] = {"route": self.route, **self.entry()}
         identity = {k: v for k, v in entry.items() if k not in _NOT_IDENTITY}
-        object.__setattr__(self, "_id", f"p-{digest(identity)[:10]}")
+        object.__setattr__(self, "_identity", digest(identity))
+        object.__setattr__(self, "_id", f"p-{self._identity[:10]}")
         object.__setattr__(self, "_digest", digest(entry))
 
     @property
     def id(self) -> str:
         """Short hash of what decides behaviour: "p-" and 10 hex digits."""
         return self._id
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of what decides behaviour, 64 hex digits; evidence is about it.
+
+        Unlike `digest` it stays when an owner, a reason or a shutdown date changes.
+        """
+        return self._identity
 
     @property
     def digest(self) -> str:
@@ -169,7 +179,7 @@ class Pin:
         return (_rebuild, (values,))
 
 
-_SKIPPED: Final = frozenset({"route", "base", "_id", "_digest"})
+_SKIPPED: Final = frozenset({"route", "base", "_id", "_identity", "_digest"})
 
 
 def _rebuild(values: dict[str, Any]) -> Pin:

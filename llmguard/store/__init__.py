@@ -18,6 +18,7 @@ from .experiments import (
     NewExperiment,
 )
 from .ledger import (
+    MAX_WEIGHT,
     Action,
     Entry,
     LedgerCheck,
@@ -62,6 +63,7 @@ from .tickets import (
 __all__ = [
     "CLOSED",
     "LEASE",
+    "MAX_WEIGHT",
     "WAITING",
     "Action",
     "ActivityStore",

@@ -33,7 +33,7 @@ class EvidenceRow:
         kind: What wrote it, such as `suite`.
         function: Qualified name of the guarded function.
         subject: Digest of what was asked, such as the suite's.
-        pin_digest: Digest of the pin that it is about.
+        pin_digest: `Pin.identity` of the pin that it is about.
         verdict: What it says.
         at: Epoch seconds when the run ended.
         body: Canonical JSON.

@@ -52,9 +52,9 @@ class Evidence:
         suite: Name of the suite.
         suite_digest: Of cases, assertions, rates and detectors.
         pin: Id of the candidate's pin.
-        pin_digest: Digest of that pin as the lock file has it.
+        pin_digest: `Pin.identity` of it: what decides its behaviour.
         incumbent_pin: Id of the version it was compared with; empty for none.
-        incumbent_digest: Digest of that pin.
+        incumbent_digest: `Pin.identity` of it.
         verdict: What the run says.
         reason: One sentence on what decided.
         seed: Seed of the dispatch order.
@@ -119,9 +119,9 @@ class Evidence:
 
         Args:
             report: The run's report.
-            pin_digest: `Pin.digest` of the candidate.
+            pin_digest: `Pin.identity` of the candidate.
             order_digest: Digest of the dispatch order.
-            incumbent_digest: `Pin.digest` of the incumbent.
+            incumbent_digest: `Pin.identity` of the incumbent.
             journal_digest: Digest of the journal's bytes.
         """
         incumbent = report.incumbent

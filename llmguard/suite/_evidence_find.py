@@ -78,7 +78,7 @@ def find_evidence(
     Args:
         store: Where runs keep their evidence.
         function: Qualified name of the guarded function.
-        pin_digest: `Pin.digest`, as the lock file has it today.
+        pin_digest: `Pin.identity`.
         now: Epoch seconds.
         suite_digest: The suite as it is today; None takes any suite's word.
         max_age: Seconds after which a verdict is stale.

@@ -238,9 +238,9 @@ class _Execution:
             journal = f"sha256:{hashlib.sha256(body).hexdigest()}"
         evidence = Evidence.of(
             report,
-            pin_digest=plan.candidate.digest,
+            pin_digest=plan.candidate.identity,
             order_digest=self._order(),
-            incumbent_digest="" if plan.incumbent is None else plan.incumbent.digest,
+            incumbent_digest="" if plan.incumbent is None else plan.incumbent.identity,
             journal_digest=journal,
         )
         store.put_evidence(evidence.row())
