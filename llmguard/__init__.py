@@ -34,6 +34,7 @@ from .reply import Reply
 
 if TYPE_CHECKING:
     from .contract import checks as check
+    from .monitor import slo
 
 __all__ = [
     "INJECTED",
@@ -58,22 +59,25 @@ __all__ = [
     "fallback_chain",
     "on_pin",
     "pinned",
+    "slo",
     "static",
     "warm_up",
 ]
 
 
+_LATE = {"check": ".contract.checks", "slo": ".monitor.slo"}
 on_exchange(join_shadows)
 
 
 def __getattr__(name: str) -> object:
-    """Import the built-in checks when they are first named: many programs use none."""
-    if name != "check":
+    """Import what many programs do without when it is first named."""
+    if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .contract import checks
+    from importlib import import_module
 
-    globals()["check"] = checks
-    return checks
+    module = import_module(_LATE[name], __name__)
+    globals()[name] = module
+    return module
 
 
 def __dir__() -> list[str]:

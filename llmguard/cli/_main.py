@@ -32,6 +32,7 @@ _BUILT_IN: Final = {
     "pin": ("llmguard.cli.pin", "pin", "The model versions that may run."),
     "shadow": ("llmguard.cli.shadow", "shadow", "The challenger beside the incumbent."),
     "scan": ("llmguard.cli.scan", "scan", "Calls of models that nothing guards."),
+    "slo": ("llmguard.cli.slo", "slo", "What functions owe, and where they stand."),
     "status": ("llmguard.cli.status", "status", "What runs, what is degraded, why."),
     "suite": ("llmguard.cli.suite", "suite", "May this model version answer?"),
 }

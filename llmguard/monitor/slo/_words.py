@@ -1,0 +1,47 @@
+"""Objectives in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from ._status import wilson
+from ._week import SloWeek
+
+__all__ = ["percent", "week_markdown"]
+
+
+def percent(good: int, total: int) -> str:
+    """Return a share with its 95 % interval: `99.40 % (98.9 to 99.7)`."""
+    if not total:
+        return "no events"
+    low, high = wilson(good, total)
+    return f"{100 * good / total:.2f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def week_markdown(week: SloWeek) -> str:
+    """Return one objective's week as a section."""
+    objective = week.objective
+    verdict = {True: "met", False: "MISSED", None: "no data"}[week.met]
+    lines = [
+        f"## {week.function}: {objective.name} ({verdict})",
+        "",
+        f"- Owes {objective.sentence()}. Owner: {objective.owner or 'nobody named'}.",
+        (
+            f"- This week: {percent(week.good, week.total)} of {week.total} events; "
+            f"{100 * week.spent:.0f} % of a week's error budget spent."
+        ),
+        f"- The week before: {percent(*week.before)} of {week.before[1]} events.",
+    ]
+    if week.causes:
+        lines += ["", "| version | cause | events |", "|---|---|---|"]
+        lines += [f"| {pin or '-'} | {cause} | {n} |" for pin, cause, n in week.causes]
+    if week.alerts:
+        lines += ["", "Alerts:", ""]
+        lines += [_alert(one.at, one.kind, one.detail) for one in week.alerts]
+    return "\n".join(lines)
+
+
+def _alert(at: float, kind: str, detail: Mapping[str, object]) -> str:
+    when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+    return f"- {when} UTC {kind.removeprefix('alert.')}: {detail.get('evidence', '')}"
