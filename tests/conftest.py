@@ -1,8 +1,17 @@
-"""What holds for every test: nothing of this process goes to the project's store."""
+"""What holds for every test: nothing of this process goes to the project's store.
+
+`postgres_url` gives a test a PostgreSQL schema of its own; the server is started once
+per process, by the first test that asks.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+
 import pytest
+from postgres_server import PostgresServer, find_postgres
 
 from llmguard.guard._runtime import default_runtime
 
@@ -11,3 +20,23 @@ from llmguard.guard._runtime import default_runtime
 def unmanaged() -> None:
     """Keep the keeper thread out; tests that need it start a process of their own."""
     default_runtime().managed = False
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test run; a missing one fails the run in CI."""
+    programs = find_postgres()
+    if programs is None or find_spec("psycopg") is None:
+        what = "no `initdb` and `postgres`: `apt-get install postgresql`"
+        missing = what if programs is None else "no `psycopg`: the extra `postgres`"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    server = PostgresServer(programs)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The URL of an empty schema that no other test uses."""
+    return postgres_server.url()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._location import spill_folder
-from ._open import open_store, store_path
+from ._open import open_store, store_exists, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
 from .counts import CountRow, CountStore
@@ -124,5 +124,6 @@ __all__ = [
     "open_store",
     "spill_folder",
     "step",
+    "store_exists",
     "store_path",
 ]

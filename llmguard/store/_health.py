@@ -12,7 +12,7 @@ from ._location import spill_folder
 from ._sqlite_database import SqliteDatabase
 from .backend import StoreHealth
 
-__all__ = ["LOW_SPACE", "health"]
+__all__ = ["LOW_SPACE", "count_spilled", "health", "spill_problem"]
 
 LOW_SPACE = 64 * 2**20
 """Bytes: below it a burst of tickets and the log's next growth may not fit."""
@@ -34,7 +34,7 @@ def health(
         "SELECT name FROM schema_migrations ORDER BY number DESC LIMIT 1"
     )
     left = shutil.disk_usage(path.parent).free
-    spilled = _count(spill_folder(path))
+    spilled = count_spilled(path)
     return StoreHealth(
         url=url,
         engine=f"SQLite {sqlite3.sqlite_version}",
@@ -44,7 +44,8 @@ def health(
         spilled=spilled,
         problems=(
             *_shortage(path.parent, left, low_space),
-            *_problems(database, spilled, thorough=thorough),
+            *spill_problem(path, spilled),
+            *(_damage(database) if thorough else ()),
         ),
     )
 
@@ -57,16 +58,24 @@ def _shortage(folder: Path, left: int, low_space: int) -> Iterator[str]:
         )
 
 
-def _problems(
-    database: SqliteDatabase, spilled: int, *, thorough: bool
-) -> Iterator[str]:
-    path = database.path
+def count_spilled(path: Path) -> int:
+    """Return how many tickets wait beside the store at `path`."""
+    folder = spill_folder(path)
+    return sum(1 for _ in folder.glob("*.json")) if folder.is_dir() else 0
+
+
+def spill_problem(path: Path, spilled: int) -> Iterator[str]:
+    """Say what to do about tickets that wait beside the store at `path`."""
     if spilled:
         yield (
             f"{spilled} tickets wait in {str(spill_folder(path))!r} since the store "
             "was down: `llmguard queue list` brings them in"
         )
-    for wrong in _check_pages(database) if thorough else ():
+
+
+def _damage(database: SqliteDatabase) -> Iterator[str]:
+    path = database.path
+    for wrong in _check_pages(database):
         yield (
             f"the store {str(path)!r} is damaged ({wrong}): restore a backup, or save "
             f"what is left with `sqlite3 {path} .recover`"
@@ -83,7 +92,3 @@ def _check_pages(database: SqliteDatabase) -> list[str]:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _count(folder: Path) -> int:
-    return sum(1 for _ in folder.glob("*.json")) if folder.is_dir() else 0

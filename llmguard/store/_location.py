@@ -11,7 +11,14 @@ from urllib.parse import parse_qs, unquote
 
 from ..errors import ConfigError, StoreError
 
-__all__ = ["Location", "default_url", "locate", "refuse_network", "spill_folder"]
+__all__ = [
+    "Location",
+    "default_url",
+    "locate",
+    "refuse_network",
+    "shown",
+    "spill_folder",
+]
 
 # SQLite's shared-memory index needs one kernel: these file systems have several, or
 # break its locks and mappings (sqlite.org/wal.html, "does not work over a network").
@@ -64,8 +71,9 @@ def locate(url: str | os.PathLike[str]) -> Location:
         scheme, rest = "sqlite", "/" + text
     if scheme != "sqlite" or not rest.startswith("/"):
         raise ConfigError(
-            f"`store` is {text!r}, but only SQLite stores exist in this version: give "
-            "a path (`.llmguard/store.db`) or a URL (`sqlite:///.llmguard/store.db`)"
+            f"`store` is {shown(text)!r}, which is no store that llmguard knows: give "
+            "a path (`.llmguard/store.db`), or a URL (`sqlite:///.llmguard/store.db`, "
+            "`postgresql://USER:PASSWORD@HOST/DATABASE`)"
         )
     name, _, query = rest[1:].partition("?")
     if not name or name == ":memory:":
@@ -75,6 +83,13 @@ def locate(url: str | os.PathLike[str]) -> Location:
         )
     path = Path(unquote(name) if found else name).expanduser().absolute()
     return Location(url=text, path=path, ballast=_ballast(text, query))
+
+
+def shown(url: str) -> str:
+    """Return a URL of whatever kind without what may be a password."""
+    scheme, found, rest = url.partition("://")
+    account, at, place = rest.rpartition("@")
+    return f"{scheme}://{account.split(':')[0]}:***@{place}" if found and at else url
 
 
 def _ballast(url: str, query: str) -> int:

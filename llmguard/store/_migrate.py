@@ -10,7 +10,7 @@ from importlib import resources
 
 from ..errors import StoreError
 
-__all__ = ["Migration", "load", "migrate"]
+__all__ = ["Migration", "load", "migrate", "refuse_strangers"]
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -42,9 +42,10 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def load(schema: str) -> tuple[Migration, ...]:
+def load(schema: str, dialect: str = "sqlite") -> tuple[Migration, ...]:
     """Return the migrations of a schema (`main`, `metrics`), in order."""
-    folder = resources.files(__package__ or "") / "migrations" / schema
+    folder = resources.files(__package__ or "") / "migrations"
+    folder = (folder if dialect == "sqlite" else folder / dialect) / schema
     files = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
@@ -92,7 +93,7 @@ def _apply(
     connection.execute(_LEDGER)
     rows = connection.execute("SELECT number, name, checksum FROM schema_migrations")
     done = {int(row[0]): (str(row[1]), str(row[2])) for row in rows}
-    _refuse_strangers(done, migrations)
+    refuse_strangers(done, migrations)
     todo = [step for step in migrations if step.number not in done]
     for step in todo:
         for statement in _statements(step.sql):
@@ -104,9 +105,10 @@ def _apply(
     return len(todo)
 
 
-def _refuse_strangers(
+def refuse_strangers(
     done: dict[int, tuple[str, str]], migrations: Sequence[Migration]
 ) -> None:
+    """Raise `StoreError` for migrations of a newer version, or of another build."""
     known = {step.number: step for step in migrations}
     for number, (name, checksum) in sorted(done.items()):
         step = known.get(number)

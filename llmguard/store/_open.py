@@ -9,22 +9,39 @@ from pathlib import Path
 
 from ..errors import StoreError
 from ._location import default_url, locate
+from ._pg_place import is_server, place_of
 from .backend import Store
 from .sqlite import SqliteStore
 
-__all__ = ["open_store", "store_path"]
+__all__ = ["open_store", "store_exists", "store_path"]
 
-_OPEN: dict[Path, Store] = {}
+_OPEN: dict[str, Store] = {}
 _LOCK = threading.Lock()
 
 
 def store_path(url: str | os.PathLike[str] | None = None) -> Path:
     """Return the absolute path of a store's file, which need not exist.
 
+    A store on a server has no file: the path returned for it is where this machine
+    keeps what belongs to it, under other suffixes (`spill_folder`).
+
     Args:
         url: Path or URL; None for the configured one.
     """
-    return locate(default_url() if url is None else url).path
+    text = _text(url)
+    return place_of(text).beside if is_server(text) else locate(text).path
+
+
+def store_exists(url: str | os.PathLike[str] | None = None) -> bool:
+    """Return False when opening the store would make it.
+
+    A store on a server counts as there: whether it is, only opening it tells.
+
+    Args:
+        url: Path or URL; None for the configured one.
+    """
+    text = _text(url)
+    return is_server(text) or locate(text).path.exists()
 
 
 def open_store(
@@ -32,32 +49,50 @@ def open_store(
 ) -> Store:
     """Return the store at `url`, the same object for everybody in this process.
 
-    It stays usable in forked children, which open the file anew, and is closed when
-    the process ends.
+    It stays usable in forked children, which open it anew, and is closed when the
+    process ends.
 
     Args:
-        url: Path or `sqlite:///` URL; None for the configured one
+        url: Path, `sqlite:///` or `postgresql://` URL; None for the configured one
             (`LLMGUARD_STORE`, `[tool.llmguard] store`, else `.llmguard/store.db`).
-        create: False to refuse a store that does not exist, for commands that only
+        create: False to refuse a file that does not exist, for commands that only
             look.
 
     Raises:
         ConfigError: The URL names no store this version can use.
         StoreError: The store is missing, damaged, newer than this version, locked,
-            or on a file system that cannot hold it.
+            on a file system that cannot hold it, or on a server that cannot be used.
     """
-    location = locate(default_url() if url is None else url)
+    text = _text(url)
+    key = text if is_server(text) else str(locate(text).path)
     with _LOCK:
-        store = _OPEN.get(location.path)
+        store = _OPEN.get(key)
         if store is not None and not store.closed:
             return store
-        if not create and not location.path.exists():
+        if not create and not store_exists(text):
             raise StoreError(
-                f"there is no store at {str(location.path)!r} yet: the first ticket "
-                "makes it; set `LLMGUARD_STORE` if yours is elsewhere"
+                f"there is no store at {key!r} yet: the first ticket makes it; set "
+                "`LLMGUARD_STORE` if yours is elsewhere"
             )
-        store = _OPEN[location.path] = SqliteStore(location.url)
+        store = _OPEN[key] = _made(text)
         return store
+
+
+def _text(url: str | os.PathLike[str] | None) -> str:
+    return default_url() if url is None else os.fspath(url)
+
+
+def _made(url: str) -> Store:
+    if not is_server(url):
+        return SqliteStore(url)
+    try:
+        from .postgres import PostgresStore
+    except ImportError as error:
+        raise StoreError(
+            f"the store is a PostgreSQL URL, and its driver is not installed ({error}):"
+            " `pip install 'llmguard-toolkit[postgres]'`"
+        ) from None
+    return PostgresStore(url)
 
 
 def _close_all() -> None:

@@ -27,19 +27,21 @@ class StoreHealth:
         engine: Database and version, such as `SQLite 3.45.1`.
         schema: Name of the newest applied migration.
         size: Bytes of the database and its log.
-        free: Bytes free where it lives.
+        free: Bytes free where it lives; None on a server, which does not tell.
         spilled: Tickets that wait in the spill folder.
         problems: One sentence for each thing to repair, with the repair; empty when
             the store is well.
+        notes: What is worth knowing and needs no repair.
     """
 
     url: str
     engine: str
     schema: str
     size: int
-    free: int
+    free: int | None
     spilled: int
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
@@ -90,9 +92,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
         ...
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` after commits of this process; returns how to stop.
+        """Call `callback` after commits; returns how to stop.
 
-        It runs on the writer's thread and must return at once.
+        It runs on a thread that writes, or on one that hears of other processes'
+        commits where the database can tell of them, and must return at once. Only
+        polling `version()` sees every commit everywhere.
         """
         ...
 

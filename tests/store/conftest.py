@@ -1,4 +1,4 @@
-"""One conformance suite for every backend: a new one is one more factory here."""
+"""One conformance suite for every backend: a new one is one more URL here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import PostgresServer
+from store_backends import make_store
 
-from llmguard.store import NewTicket, SqliteStore, Store, fingerprint
+from llmguard.store import NewTicket, Store, fingerprint
 from llmguard.testing import VirtualClock
 
 SCHEMA = {
@@ -22,24 +24,36 @@ SCHEMA = {
 }
 
 
-def _sqlite(folder: Path, clock: VirtualClock) -> Store:
-    return SqliteStore(folder / "store.db", clock=clock)
-
-
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock(epoch=1_000_000.0)
 
 
-@pytest.fixture(params=[pytest.param(_sqlite, id="sqlite")])
-def open_again(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock
-) -> Iterator[Callable[[], Store]]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store, on one backend and then on the other."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return str(tmp_path / "store.db")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Give URLs of empty stores, as many as wanted, on one backend and the other."""
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        return server.url
+    numbers = itertools.count(1)
+    return lambda: str(tmp_path / f"{next(numbers)}.db")
+
+
+@pytest.fixture
+def open_again(store_url: str, clock: VirtualClock) -> Iterator[Callable[[], Store]]:
     """Open the same store once more, as another process would."""
     opened: list[Store] = []
 
     def make() -> Store:
-        opened.append(request.param(tmp_path, clock))
+        opened.append(make_store(store_url, clock=clock))
         return opened[-1]
 
     yield make

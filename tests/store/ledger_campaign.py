@@ -1,6 +1,6 @@
 """Workers race to move the same routes, and may be killed; a report is printed.
 
-Usage: python ledger_campaign.py FOLDER WORKERS ATTEMPTS KILLS SEED
+Usage: python ledger_campaign.py FOLDER URL WORKERS ATTEMPTS KILLS SEED
 
 Every acknowledgement and refusal is appended to a log outside the store with one
 `write`, so that the log knows exactly what was acknowledged.
@@ -8,16 +8,19 @@ Every acknowledgement and refusal is appended to a log outside the store with on
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
 import signal
-import sqlite3
 import sys
 import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from store_backends import integrity, is_postgres, make_store
 
 from llmguard.store import (
     Action,
@@ -25,7 +28,6 @@ from llmguard.store import (
     LedgerConflictError,
     NewEntry,
     RouteState,
-    SqliteStore,
     Stage,
     legal_moves,
     step,
@@ -35,10 +37,10 @@ ROUTES = ("a", "b")
 PINS = ("p-1", "p-2", "p-3")
 
 
-def worker(path: str, log: int, seed: int, attempts: int) -> None:
+def worker(url: str, log: int, seed: int, attempts: int) -> None:
     """Read a route, choose a legal move, append it; tell the log how it went."""
     chance = random.Random(seed)
-    store = SqliteStore(path)
+    store = make_store(url)
     for _ in range(attempts):
         route, pin = chance.choice(ROUTES), chance.choice(PINS)
         state = store.ledger.route_state("prod", route)
@@ -65,28 +67,31 @@ def worker(path: str, log: int, seed: int, attempts: int) -> None:
     store.close()
 
 
-def start(path: str, log: int, seed: int, attempts: int) -> int:
+def start(url: str, log: int, seed: int, attempts: int) -> int:
     """Fork a worker and return its process id."""
     child = os.fork()
     if child:
         return child
     code = 3
     try:
-        worker(path, log, seed, attempts)
+        worker(url, log, seed, attempts)
         code = 0
     finally:
         os._exit(code)
 
 
 def campaign(
-    folder: Path, workers: int, attempts: int, kills: int, chance: random.Random
+    folder: Path, url: str, numbers: tuple[int, int, int], chance: random.Random
 ) -> None:
     """Run `workers` at once; kill and replace one of them `kills` times."""
-    path = str(folder / "s.db")
+    workers, attempts, kills = numbers
+    if is_postgres(url):
+        # Here, so that each worker does not spend its short life on the import.
+        importlib.import_module("llmguard.store.postgres")
     log = os.open(folder / "acks.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def one() -> int:
-        return start(path, log, chance.randrange(2**32), attempts)
+        return start(url, log, chance.randrange(2**32), attempts)
 
     living = [one() for _ in range(workers)]
     for _ in range(kills):
@@ -105,18 +110,15 @@ def campaign(
             raise SystemExit(f"a worker failed: {status}")
 
 
-def report(folder: Path) -> dict[str, object]:
+def report(folder: Path, url: str) -> dict[str, object]:
     """Compare the ledger with the log and with itself."""
     lines = [one.split("\t") for one in (folder / "acks.log").read_text().splitlines()]
-    store = SqliteStore(folder / "s.db")
+    store = make_store(url)
     rows = store.ledger.entries()
     hashes = {row.rev: row.hash for row in rows}
     won = [(int(rev), digest) for kind, rev, digest in lines if kind == "won"]
     check = store.ledger.verify()
     store.close()
-    connection = sqlite3.connect(folder / "s.db")
-    integrity = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    connection.close()
     return {
         "rows": len(rows),
         "won": len(won),
@@ -128,7 +130,7 @@ def report(folder: Path) -> dict[str, object]:
         "forks": sum(b.prev_hash != a.hash for a, b in pairwise(rows)),
         "not_one_active": sum(_wrong_actives(rows, route) for route in ROUTES),
         "problem": check.problem,
-        "integrity": integrity,
+        "integrity": integrity(url),
     }
 
 
@@ -145,6 +147,6 @@ def _wrong_actives(rows: Sequence[Entry], route: str) -> int:
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])
-    many, tries, killed, seed = (int(one) for one in sys.argv[2:])
-    campaign(place, many, tries, killed, random.Random(seed))
-    sys.stdout.write(json.dumps(report(place)))
+    many, tries, killed, seed = (int(one) for one in sys.argv[3:])
+    campaign(place, sys.argv[2], (many, tries, killed), random.Random(seed))
+    sys.stdout.write(json.dumps(report(place, sys.argv[2])))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from store_backends import make_store
 
 from llmguard.errors import ConfigError
 from llmguard.store import (
@@ -18,7 +24,6 @@ from llmguard.store import (
     LedgerMoveError,
     NewEntry,
     RouteState,
-    SqliteStore,
     Stage,
     Store,
     fold,
@@ -72,12 +77,10 @@ def _new(pin: str, action: str, base_rev: int, **more: object) -> NewEntry:
 class LedgerMachine(RuleBasedStateMachine):
     """Random moves on one route; the model is a dict and a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_url: Callable[[], str]) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
         self.clock = VirtualClock(epoch=1_000.0)
-        path = Path(self.folder.name) / "s.db"
-        self.store = SqliteStore(path, clock=self.clock, synchronous="OFF")
+        self.store = make_store(new_url(), clock=self.clock, durable=False)
         self.ledger = self.store.ledger
         self.stages: dict[str, str] = {}
         self.active_before: list[str] = []
@@ -88,7 +91,6 @@ class LedgerMachine(RuleBasedStateMachine):
         for at, state in self.past:
             assert state == self.ledger.route_state("prod", "triage", at=at)
         self.store.close()
-        self.folder.cleanup()
 
     def active(self) -> str | None:
         return next((p for p, stage in self.stages.items() if stage == "active"), None)
@@ -143,10 +145,12 @@ class LedgerMachine(RuleBasedStateMachine):
         assert ([(p, 500) for p in canaries]) == ([state.canary] if canaries else [])
 
 
-LedgerMachine.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None
-)
-TestLedger = LedgerMachine.TestCase
+def test_random_moves_are_as_the_model_has_them(new_url: Callable[[], str]) -> None:
+    """On both backends."""
+    run_state_machine_as_test(
+        partial(LedgerMachine, new_url),
+        settings=settings(max_examples=12, stateful_step_count=25, deadline=None),
+    )
 
 
 def _walk(store: Store, *moves: tuple[str, str]) -> list[Entry]:

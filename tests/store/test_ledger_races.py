@@ -28,9 +28,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def _run(folder: Path, *numbers: int) -> dict[str, Any]:
+def _run(folder: Path, url: str, *numbers: int) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder), *map(str, numbers)],
+        [sys.executable, str(SCRIPT), str(folder), url, *map(str, numbers)],
         capture_output=True,
         text=True,
         check=False,
@@ -41,10 +41,10 @@ def _run(folder: Path, *numbers: int) -> dict[str, Any]:
 
 
 def test_eight_processes_append_to_one_chain(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path, store_url: str, record_property: Callable[[str, object], None]
 ) -> None:
     """No gap, no fork, one winner for each revision, every loser told by whom."""
-    found = _run(tmp_path, 8, 12, 0, 1)
+    found = _run(tmp_path, store_url, 8, 12, 0, 1)
     record_property("races", found)
     assert WRONG == {name: found[name] for name in WRONG}
     assert found["won"] == found["rows"] > 8
@@ -56,12 +56,13 @@ def test_eight_processes_append_to_one_chain(
 )
 def test_the_chain_outlives_killed_processes(
     tmp_path: Path,
+    store_url: str,
     kills: int,
     seed: int,
     record_property: Callable[[str, object], None],
 ) -> None:
     """SIGKILL at random moments; what was acknowledged is in a chain that holds."""
-    found = _run(tmp_path, 4, 10**6, kills, seed)
+    found = _run(tmp_path, store_url, 4, 10**6, kills, seed)
     record_property("kills", found)
     assert WRONG == {name: found[name] for name in WRONG}
     assert found["rows"] >= found["won"] > kills

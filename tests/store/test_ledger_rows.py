@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from store_backends import is_postgres, make_store, raw, without_triggers
 
 from llmguard.store import (
     Action,
@@ -85,11 +85,13 @@ def test_states_of_all_routes(store: Store, clock: VirtualClock) -> None:
     assert empty == store.ledger.route_state("prod", "a", at=5.0)
 
 
-def test_a_clock_set_back_changes_no_answer(store: Store, clock: VirtualClock) -> None:
+def test_a_clock_set_back_changes_no_answer(
+    store: Store, store_url: str, clock: VirtualClock
+) -> None:
     """Times never fall along the chain, so what ran at a time stays what it was."""
     _fill(store, 2, clock)
     rows = store.ledger.entries()
-    other = SqliteStore(store.url, clock=VirtualClock(epoch=5.0))
+    other = make_store(store_url, clock=VirtualClock(epoch=5.0))
     late = other.ledger.append(_new("a", "p-a", Action.SHADOW, 1))
     assert rows[-1].at == late.at
     other.close()
@@ -106,30 +108,29 @@ def test_every_time_has_its_state(store: Store, clock: VirtualClock) -> None:
     assert store.ledger.verify().ok
 
 
-def _tamper(path: Path, *statements: str) -> LedgerCheck:
-    """Change the file as one would who knows how, then walk the chain."""
-    connection = sqlite3.connect(path)
-    connection.execute("DROP TRIGGER ledger_never_changes")
-    connection.execute("DROP TRIGGER ledger_never_shrinks")
-    for statement in statements:
-        assert connection.execute(statement).rowcount > 0
-    connection.commit()
-    connection.close()
-    store = SqliteStore(path)
+def _tamper(url: str, *statements: str) -> LedgerCheck:
+    """Change the tables as one would who knows how, then walk the chain."""
+    assert all(without_triggers(url, statements))
+    store = make_store(url)
     found = store.ledger.verify()
     store.close()
     return found
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write one history for all who change a copy of it."""
-    path = tmp_path_factory.mktemp("ledger") / "s.db"
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Write one history for all who change it and put it back."""
+    url = str(tmp_path_factory.mktemp("ledger") / "s.db")
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_server").url()
     clock = VirtualClock(epoch=1_000_000.0)
-    store = SqliteStore(path, clock=clock, synchronous="OFF")
+    store = make_store(url, clock=clock, durable=False)
     _fill(store, 260, clock)
     store.close()
-    return path
+    without_triggers(url, ["CREATE TABLE kept AS SELECT * FROM ledger"])
+    return url
 
 
 CHANGES = {
@@ -157,13 +158,14 @@ NAMED = {"from_stage", "prev_pin", "base_rev", "prev_hash", "to_stage", "evidenc
 
 @pytest.mark.parametrize("row", [2, 130, 260])
 @pytest.mark.parametrize("column", CHANGES)
-def test_a_changed_column_is_found(
-    tmp_path: Path, filled: Path, row: int, column: str
-) -> None:
+def test_a_changed_column_is_found(filled: str, row: int, column: str) -> None:
     """Whatever is changed, in an early, a middle or the last row, the row is named."""
-    shutil.copy(filled, tmp_path / "s.db")
     change = f"UPDATE ledger SET {column} = {CHANGES[column]} WHERE rev = {row}"  # noqa: S608 - constants
-    found = _tamper(tmp_path / "s.db", change)
+    if is_postgres(filled):
+        change = change.replace("X'00'", "'no bytes there'")
+    found = _tamper(filled, change)
+    back = ["DELETE FROM ledger", "INSERT INTO ledger SELECT * FROM kept"]
+    without_triggers(filled, back)
     assert (False, row, row - 1) == (found.ok, found.bad_rev, found.entries)
     assert f"row {row}" in found.problem
     if column in NAMED:
@@ -172,7 +174,7 @@ def test_a_changed_column_is_found(
 
 
 @pytest.mark.parametrize(
-    ("statement", "bad", "table"),
+    "wrong",
     [
         ("DELETE FROM ledger WHERE rev = 5", 5, "rev"),
         ("DELETE FROM ledger WHERE rev > 138", 139, "ledger_heads"),
@@ -188,24 +190,25 @@ def test_a_changed_column_is_found(
     ],
 )
 def test_missing_rows_and_changed_states_are_found(
-    store: Store, clock: VirtualClock, statement: str, bad: int, table: str
+    store: Store, store_url: str, clock: VirtualClock, wrong: tuple[str, int, str]
 ) -> None:
     """A cut tail, a hole, and states that the rows do not give."""
+    statement, bad, table = wrong
     _fill(store, 140, clock)
     assert store.ledger.verify().ok
-    path = Path(store.url.removeprefix("sqlite://"))
-    found = _tamper(path, statement)
+    found = _tamper(store_url, statement)
     assert (False, bad, (table,)) == (found.ok, found.bad_rev, found.columns)
 
 
-def test_the_file_refuses_changes(store: Store, clock: VirtualClock) -> None:
-    """An UPDATE or a DELETE by mistake fails in the database."""
+def test_the_database_refuses_changes(
+    store: Store, store_url: str, clock: VirtualClock
+) -> None:
+    """An UPDATE or a DELETE by mistake fails."""
     _fill(store, 2, clock)
-    connection = sqlite3.connect(store.url.removeprefix("sqlite://"))
-    for statement in ("UPDATE ledger SET actor = 'eve'", "DELETE FROM ledger"):
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            connection.execute(statement)
-    connection.close()
+    with raw(store_url) as connection:
+        for statement in ("UPDATE ledger SET actor = 'eve'", "DELETE FROM ledger"):
+            with pytest.raises(Exception, match="the ledger is append-only"):
+                connection.execute(statement)
 
 
 @pytest.mark.parametrize(

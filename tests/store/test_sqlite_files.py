@@ -48,8 +48,8 @@ def test_relative_urls() -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("postgresql://host/db", "only SQLite stores exist"),
-        ("sqlite://x", "only SQLite stores exist"),
+        ("mysql://me:pw@host/db", r"'mysql://me:\*\*\*@host/db', which is no store"),
+        ("sqlite://x", "which is no store that llmguard knows"),
         (":memory:", "no other process could read"),
         ("sqlite:///", "no other process could read"),
         ("a.db?ballast=lots", "ballast=SIZE"),

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from store_backends import make_store
 
 from llmguard.errors import QueueError
 from llmguard.store import (
     NewTicket,
-    SqliteStore,
     TicketRecord,
 )
 from llmguard.testing import VirtualClock
@@ -63,22 +68,17 @@ class TicketMachine(RuleBasedStateMachine):
     tickets = Bundle("tickets")
     tokens = Bundle("tokens")
 
-    def __init__(self) -> None:
+    def __init__(self, new_url: Callable[[], str]) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
         self.clock = VirtualClock(epoch=1000.0)
-        self.store = SqliteStore(
-            Path(self.folder.name) / "s.db",
-            clock=self.clock,
-            synchronous="OFF",  # the model has no disk to lose
-            max_losses=MAX_LOSSES,
+        self.store = make_store(
+            new_url(), clock=self.clock, max_losses=MAX_LOSSES, durable=False
         )
         self.queue = self.store.tickets
         self.models: dict[str, _Model] = {}
 
     def teardown(self) -> None:
         self.store.close()
-        self.folder.cleanup()
 
     def _sweep(self) -> None:
         for model in self.models.values():
@@ -271,7 +271,9 @@ class TicketMachine(RuleBasedStateMachine):
         assert dict(self.queue.counts().get("q", {})) == dict(counted)
 
 
-TicketMachine.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=40, deadline=None
-)
-TestTicketMachine = TicketMachine.TestCase
+def test_random_reviewers_are_as_the_model_has_them(new_url: Callable[[], str]) -> None:
+    """On both backends."""
+    run_state_machine_as_test(
+        partial(TicketMachine, new_url),
+        settings=settings(max_examples=25, stateful_step_count=40, deadline=None),
+    )
