@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from postgres_server import PostgresServer
-from store_backends import make_store
+from store_backends import emptied, make_store
 
 from llmguard.store import NewTicket, Store, fingerprint
 from llmguard.testing import VirtualClock
@@ -42,7 +42,8 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
     """Give URLs of empty stores, as many as wanted, on one backend and the other."""
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        return server.url
+        url = server.url()
+        return lambda: emptied(url)
     numbers = itertools.count(1)
     return lambda: str(tmp_path / f"{next(numbers)}.db")
 

@@ -100,7 +100,7 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop it and delete its files."""
-        self.stop()
+        self.stop(signal.SIGQUIT)  # in order it would write all to the disk first
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def place(self, *, user: str = "tests", database: str = "postgres") -> str:

@@ -11,7 +11,14 @@ from llmguard.clock import SYSTEM_CLOCK, Clock
 from llmguard.store import SqliteStore, Store
 from llmguard.store.tickets import MAX_LOSSES
 
-__all__ = ["integrity", "is_postgres", "make_store", "raw", "without_triggers"]
+__all__ = [
+    "emptied",
+    "integrity",
+    "is_postgres",
+    "make_store",
+    "raw",
+    "without_triggers",
+]
 
 
 def is_postgres(url: str) -> bool:
@@ -67,6 +74,19 @@ def without_triggers(url: str, statements: Sequence[str]) -> list[int]:
             for row in rows:
                 connection.execute(f"DROP TRIGGER {row[0]}")
         return [connection.execute(one).rowcount for one in statements]
+
+
+def emptied(url: str) -> str:
+    """Delete all rows and return the URL: a new schema costs the server 200 files."""
+    with raw(url) as connection:
+        connection.execute(b"SET session_replication_role TO replica")
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() "
+            "AND tablename NOT IN ('schema_migrations', 'revisions')"
+        ).fetchall()
+        for (table,) in tables:
+            connection.execute(f"DELETE FROM {table}".encode())  # noqa: S608 - its names
+    return url
 
 
 def integrity(url: str) -> str:
