@@ -37,6 +37,8 @@ class Config:
             the background; 0 for none.
         capture_content: Put prompts and answers into telemetry; off because they
             may hold personal data.
+        max_stale: Seconds that the store may be out of reach before routes with ledger
+            entries are answered by their next tier; 0 for never.
         suites: Where suites are defined: TOML files (`suites/*.toml`, from `root`) and
             modules (`myapp.llm`). As a variable, separated by commas.
         routes: How the calls of a route are routed: one table per route, checked by
@@ -58,6 +60,7 @@ class Config:
     deadline: float = 30.0
     exercise: float = 0.01
     capture_content: bool = False
+    max_stale: float = 0.0
     suites: tuple[str, ...] = ()
     routes: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: MappingProxyType[str, Mapping[str, Any]]({})
@@ -81,6 +84,7 @@ class ConfigValues(TypedDict, total=False):
     deadline: float
     exercise: float
     capture_content: bool
+    max_stale: float
     suites: Sequence[str]
     routes: Mapping[str, Mapping[str, Any]]
     alerts: Sequence[str]
@@ -272,6 +276,12 @@ def _seconds(key: str, value: object, source: str, _base: Path) -> float:
     return float(cast("float", value))
 
 
+def _seconds_or_none(key: str, value: object, source: str, base: Path) -> float:
+    if not isinstance(value, bool) and value == 0:
+        return 0.0
+    return _seconds(key, value, source, base)
+
+
 def _share(key: str, value: object, source: str, _base: Path) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (number and 0 <= cast("float", value) <= 1):
@@ -318,6 +328,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "deadline": _seconds,
     "exercise": _share,
     "capture_content": _flag,
+    "max_stale": _seconds_or_none,
     "suites": _places,
     "routes": _tables,
     "alerts": _places,

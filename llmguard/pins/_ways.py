@@ -190,9 +190,9 @@ class _Planner:
 
     def _active(self, declared: Pin) -> Way:
         state = self.state
-        if state is None:
+        if state is None and (self.table.read_at or not self.table.closed):
             return Way(pin=declared)
-        if self.table.closed:
+        if self.table.closed or state is None:
             return Way(
                 pin=self.before or declared,
                 refused=f"the store has not answered for longer than `max_stale` "

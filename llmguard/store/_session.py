@@ -59,7 +59,7 @@ class Session:
             connection=connection,
             lock=lock,
             translate=lambda error: from_sqlite(error, path),
-            ready=self._same_file,
+            ready=self.check_file,
             committed=committed,
         )
 
@@ -83,7 +83,8 @@ class Session:
             self._connection.close()
         self._lock.close()
 
-    def _same_file(self) -> None:
+    def check_file(self) -> None:
+        """Raise `StoreError` when the path no longer leads to the open file."""
         # A commit into a deleted file would be acknowledged and lost.
         try:
             same = self._path.stat().st_ino == self._file
@@ -92,5 +93,5 @@ class Session:
         if not same:
             raise StoreError(
                 f"the store's file {str(self._path)!r} was deleted or replaced under "
-                "this process; nothing was written: put it back, or restart"
+                "this process; nothing is written to it: put it back, or restart"
             )

@@ -103,7 +103,13 @@ class SqliteDatabase:
         return self._write(job, timeout)
 
     def version(self) -> int:
-        """Return a number that differs after any commit, within one thread."""
+        """Return a number that differs after any commit, within one thread.
+
+        Raises:
+            StoreError: The file was deleted or replaced under this process, whose
+                connections would read the old one for ever.
+        """
+        self._live().check_file()
         return int(self.read("PRAGMA data_version")[0][0])
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
