@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from .. import config
+from ..pins.router import ROUTER
 from ..telemetry import add_hook
 from ..telemetry.activity import Activity, process_name
 from ..telemetry.growth import Growth
@@ -70,6 +71,7 @@ class Keeper:
         self._store: Store | None = None
         self._owed: Mapping[str, Sequence[Objective]] = {}
         self._stop = threading.Event()
+        self._due = threading.Event()
 
     def wake(self) -> None:
         """Start the thread unless it runs; costs one attribute read when it does."""
@@ -77,7 +79,9 @@ class Keeper:
             return
         with self._lock:
             if self._thread is None:
-                # Before the first call: a version quarantined earlier stays so.
+                # Before the first call: a version quarantined earlier stays so, and
+                # this one goes where the store says.
+                ROUTER.start()
                 self.exchange()
                 add_hook(self.activity)
                 add_hook(TALLY)
@@ -92,14 +96,22 @@ class Keeper:
         thread = self._thread
         if thread is None:
             return
+        ROUTER.stop()
         self._stop.set()
+        self._due.set()
         thread.join(timeout=2.0)
         self._reset()
 
+    def hurry(self, *_: object) -> None:
+        """Exchange at once: there is news that others wait for."""
+        self._due.set()
+
     def _run(self) -> None:
-        stop = self._stop
+        stop, due = self._stop, self._due
         while True:
-            last = stop.wait(self._period if self.problem is None else _RETRY)
+            due.wait(self._period if self.problem is None else _RETRY)
+            due.clear()
+            last = stop.is_set()
             self.exchange()
             if last:
                 return
@@ -162,6 +174,7 @@ def _about() -> dict[str, object]:
         "argv": " ".join(sys.argv[:3])[:200],
         "python": sys.version.split()[0],
         "exercises": EXERCISER.counts(),
+        "routing": ROUTER.about(),
         "functions": {
             guard.name: [_place(guard, step) for step in guard.steps]
             for guard in guarded_functions()
@@ -180,7 +193,9 @@ def _place(guard: Guard, step: Step) -> dict[str, object]:
         "model": "" if pin is None else pin.model,
         "proof": how_proven(step),
         "drill": drill_target(guard),
+        "problems": [] if step.pins is None else list(step.pins.problems),
     }
 
 
 KEEPER: Final = Keeper()
+ROUTER.on_change(KEEPER.hurry)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from .._dataclass import dataclass
 from ..breaker import BreakerRegistry
 from ..clock import SYSTEM_CLOCK, Clock
+from ..pins.router import ROUTER
 from ..pins.routing import Routed, TableSource
 from ._forks import renew_after_fork
 from ._isolate import COURIERS, Couriers
@@ -81,7 +82,7 @@ class Runtime:
         return found
 
 
-_DEFAULT = Runtime(managed=True)
+_DEFAULT = Runtime(managed=True, routing=ROUTER)
 _CURRENT: ContextVar[Runtime | None] = ContextVar("llmguard_runtime", default=None)
 
 

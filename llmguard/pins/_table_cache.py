@@ -53,7 +53,7 @@ def write_table(path: Path, table: RoutingTable, key: CacheKey) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    from ..store._experiments import dump_arms
+    from ..store._experiments import as_row
     from ..store._ledger_rows import dump_state
 
     content: dict[str, object] = {
@@ -65,13 +65,7 @@ def write_table(path: Path, table: RoutingTable, key: CacheKey) -> None:
         "experiments_rev": table.experiments_rev,
         "read_at": table.read_at,
         "routes": {name: dump_state(one) for name, one in table.routes.items()},
-        "experiments": [
-            {
-                name: dump_arms(one.arms) if name == "arms" else getattr(one, name)
-                for name in one.__dataclass_fields__
-            }
-            for one in table.experiments.values()
-        ],
+        "experiments": [as_row(one) for one in table.experiments.values()],
     }
     text = json.dumps({**content, "sha256": _digest(content)}, ensure_ascii=False)
     _replace(path, text)
@@ -112,16 +106,12 @@ def read_table(path: Path, key: CacheKey) -> tuple[RoutingTable | None, str]:
 
 
 def _table(content: dict[str, Any]) -> RoutingTable:
-    from ..store import Experiment
-    from ..store._experiments import load_arms
+    from ..store._experiments import as_experiment
     from ..store._ledger_rows import load_state
 
     env: str = content["env"]
     routes: dict[str, str] = content["routes"]
-    experiments = [
-        Experiment(**{**one, "arms": load_arms(one["arms"])})
-        for one in content["experiments"]
-    ]
+    experiments = [as_experiment(one) for one in content["experiments"]]
     return RoutingTable(
         env=env,
         rev=content["rev"],

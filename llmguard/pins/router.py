@@ -13,18 +13,19 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from .. import config
+from .._dataclass import dataclass
 from ..clock import SYSTEM_CLOCK, Clock
 from ._cache import good_lock
-from ._table_cache import CacheKey, cache_path, read_table, write_table
 from .routing import UNROUTED, RoutingTable
 
 if TYPE_CHECKING:
     from ..store import Store
+    from ._table_cache import CacheKey
 
 __all__ = ["PERIOD", "ROUTER", "Applied", "Router"]
 
@@ -191,10 +192,10 @@ class Router:
             self.refresh()
 
     def _connect(self) -> Store:
-        store = self._open()
-        if store is not self._store:
+        store = self._store
+        if store is None or store.closed:
             self._forget_store()
-            self._store = store
+            store = self._store = self._open()
             self._stop_listening = store.listen(self.poke)
         return store
 
@@ -244,6 +245,8 @@ class Router:
             self._applied.append(row)
 
     def _save(self) -> None:
+        from ._table_cache import cache_path, write_table
+
         settings, table = config.load(), self.table
         self._written = now = self._clock.time()
         path = cache_path(settings.root, table.env)
@@ -274,6 +277,8 @@ class Router:
             self._publish(stale)
 
     def _cached(self) -> RoutingTable:
+        from ._table_cache import cache_path, read_table
+
         settings = config.load()
         path = cache_path(settings.root, settings.env)
         table, self.cache_problem = read_table(path, _key())
@@ -284,6 +289,8 @@ class Router:
 
 
 def _key() -> CacheKey:
+    from ._table_cache import CacheKey
+
     settings = config.load()
     return CacheKey(env=settings.env, store=settings.store, lock=_lock_digest())
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 from ..clock import Clock
 from ._database import Connection, Database, Row
@@ -15,13 +17,12 @@ from .experiments import (
     NewExperiment,
 )
 
-__all__ = ["SqlExperiments", "dump_arms", "load_arms"]
+__all__ = ["SqlExperiments", "as_experiment", "as_row"]
 
-_COLUMNS = "rev, at, env, route, name, version, running, salt, arms, actor, reason"
-_INSERT = (
-    f"INSERT INTO experiments ({_COLUMNS}) VALUES "  # noqa: S608 - constants
-    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_NAMES = tuple(field.name for field in fields(Experiment))
+_COLUMNS = ", ".join(_NAMES)
+_VALUES = ", ".join(f":{name}" for name in _NAMES)
+_INSERT = f"INSERT INTO experiments ({_COLUMNS}) VALUES ({_VALUES})"  # noqa: S608 - constants
 _LATEST = (
     f"SELECT {_COLUMNS} FROM experiments WHERE rev IN "  # noqa: S608 - constants
     "(SELECT max(rev) FROM experiments WHERE env = ? AND at <= ? GROUP BY name) "
@@ -55,15 +56,19 @@ class SqlExperiments:
     def latest(self, env: str, *, at: float | None = None) -> Sequence[Experiment]:
         """Return the last version of every name, now or at an epoch time, by name."""
         until = _FOREVER if at is None else at
-        return [_experiment(row) for row in self._database.read(_LATEST, (env, until))]
+        return [
+            as_experiment(row) for row in self._database.read(_LATEST, (env, until))
+        ]
 
     def history(self, env: str, name: str) -> Sequence[Experiment]:
         """Return every version under one name, the first one first."""
-        return [_experiment(row) for row in self._database.read(_HISTORY, (env, name))]
+        return [
+            as_experiment(row) for row in self._database.read(_HISTORY, (env, name))
+        ]
 
     def _declare(self, connection: Connection, new: NewExperiment) -> Experiment:
         rows = connection.execute(_LATEST, (new.env, _FOREVER)).fetchall()
-        known = {one.name: one for one in map(_experiment, rows)}
+        known = {one.name: one for one in map(as_experiment, rows)}
         _judge(known.get(new.name), new)
         rival = next((o for o in known.values() if _rivals(o, new)), None)
         if rival is not None and new.running:
@@ -85,7 +90,7 @@ class SqlExperiments:
             actor=new.actor,
             reason=new.reason,
         )
-        connection.execute(_INSERT, _columns(made))
+        connection.execute(_INSERT, as_row(made))
         return made
 
 
@@ -113,44 +118,20 @@ def _judge(last: Experiment | None, new: NewExperiment) -> None:
         )
 
 
-def dump_arms(arms: Sequence[Arm]) -> str:
-    """Return arms as JSON text."""
-    rows = [[arm.name, arm.weight, arm.pin] for arm in arms]
-    return json.dumps(rows, ensure_ascii=False)
+def as_row(one: Experiment) -> dict[str, object]:
+    """Return what is stored of an experiment, by column."""
+    arms = [[arm.name, arm.weight, arm.pin] for arm in one.arms]
+    return {
+        **{name: getattr(one, name) for name in _NAMES},
+        "running": int(one.running),
+        "arms": json.dumps(arms, ensure_ascii=False),
+    }
 
 
-def load_arms(text: str) -> tuple[Arm, ...]:
-    """Return the arms that `dump_arms` wrote."""
-    return tuple(Arm(name=n, weight=w, pin=p) for n, w, p in json.loads(text))
-
-
-def _columns(one: Experiment) -> tuple[object, ...]:
-    return (
-        one.rev,
-        one.at,
-        one.env,
-        one.route,
-        one.name,
-        one.version,
-        int(one.running),
-        one.salt,
-        dump_arms(one.arms),
-        one.actor,
-        one.reason,
-    )
-
-
-def _experiment(row: Row) -> Experiment:
-    return Experiment(
-        rev=row["rev"],
-        at=row["at"],
-        env=row["env"],
-        name=row["name"],
-        route=row["route"],
-        version=row["version"],
-        arms=load_arms(row["arms"]),
-        salt=row["salt"],
-        running=bool(row["running"]),
-        actor=row["actor"],
-        reason=row["reason"],
-    )
+def as_experiment(row: Row | Mapping[str, Any]) -> Experiment:
+    """Return the experiment that is stored."""
+    columns: dict[str, Any] = {name: row[name] for name in _NAMES}
+    arms = json.loads(columns["arms"])
+    columns["arms"] = tuple(Arm(name=n, weight=w, pin=p) for n, w, p in arms)
+    columns["running"] = bool(columns["running"])
+    return Experiment(**columns)
