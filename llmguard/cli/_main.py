@@ -20,6 +20,26 @@ from ..errors import LLMGuardError, LockError
 __all__ = ["cli", "main"]
 
 _BUILT_IN: Final = {
+    "approve": ("llmguard.cli.approve", "approve", "Sign one exact move of a version."),
+    "history": ("llmguard.cli.history", "history", "Every move of every version."),
+    "notes": ("llmguard.cli.notes", "notes", "What a release runs, for its notes."),
+    "plan": ("llmguard.cli.plan", "plan", "What the lock would change, and the gates."),
+    "promote": (
+        "llmguard.cli.promote",
+        "promote",
+        "Give a version traffic, through gates.",
+    ),
+    "quarantine": (
+        "llmguard.cli.quarantine",
+        "quarantine",
+        "Keep a version from the traffic.",
+    ),
+    "resume": ("llmguard.cli.quarantine", "resume", "Lift a quarantine."),
+    "rollback": (
+        "llmguard.cli.rollback",
+        "rollback",
+        "Back to the last good version, now.",
+    ),
     "breaker": ("llmguard.cli.breaker", "breaker", "List, open, close, resume."),
     "completion": ("llmguard.cli.completion", "completion", "Shell completion."),
     "doctor": (
@@ -29,12 +49,12 @@ _BUILT_IN: Final = {
     ),
     "drill": ("llmguard.cli.drill", "drill", "What the fallbacks are worth."),
     "init": ("llmguard.cli.init", "init", "Set up a project: settings, lock, gate."),
-    "monitor": ("llmguard.cli.monitor", "monitor", "What versions say, and drift."),
     "pin": ("llmguard.cli.pin", "pin", "The model versions that may run."),
     "shadow": ("llmguard.cli.shadow", "shadow", "The challenger beside the incumbent."),
     "scan": ("llmguard.cli.scan", "scan", "Calls of models that nothing guards."),
     "slo": ("llmguard.cli.slo", "slo", "What functions owe, and where they stand."),
     "status": ("llmguard.cli.status", "status", "What runs, what is degraded, why."),
+    "which": ("llmguard.cli.which", "which", "The version that ran, now or then."),
     "suite": ("llmguard.cli.suite", "suite", "May this model version answer?"),
 }
 _ELSEWHERE: Final = {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._notes import Notes, notes
     from ._plan import plan
     from ._rollback import quarantine, rollback
+    from ._which import Which, which
     from .request import Request, failed, passed, unknown
     from .settings import Rules, rules_for
     from .types import (
@@ -54,6 +55,7 @@ __all__ = [
     "RollbackError",
     "RoutePlan",
     "Rules",
+    "Which",
     "approve",
     "failed",
     "history",
@@ -66,6 +68,7 @@ __all__ = [
     "rollback",
     "rules_for",
     "unknown",
+    "which",
 ]
 
 # A rollback at night must not wait for the import of suites and statistics.
@@ -78,6 +81,7 @@ _LATER: Final = MappingProxyType(
         "_plan": ("plan",),
         "request": ("Request", "failed", "passed", "unknown"),
         "_rollback": ("quarantine", "rollback"),
+        "_which": ("Which", "which"),
         "settings": ("Rules", "rules_for"),
         "types": (
             "Approval",

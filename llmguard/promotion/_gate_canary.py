@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
-from ..guard._fitness import split_source
 from ..outcome import POLICY, Kind, Signal
 from ..store import Stage
+from ..store.counts import HOUR, MINUTE
 from ..suite.stats import wilson
 from .request import Request, failed, passed, unknown
 from .settings import CanaryRule
@@ -17,6 +17,8 @@ from .types import GateResult
 __all__ = ["Arm", "canary_gate", "difference"]
 
 _GATE: Final = "canary"
+_KINDS: Final = frozenset(map(str, Kind))
+_MINUTES_KEPT: Final = 3 * 86_400.0  # the store keeps a day more
 _BAD_STATES: Final = frozenset({"open", "half-open", "quarantined", "forced-open"})
 
 
@@ -139,16 +141,15 @@ def _began(request: Request) -> float:
 
 
 def _arm(request: Request, pin: str, since: float) -> Arm:
+    """Count first attempts of live calls: re-asks and exercises say something else."""
     counts = {Signal.SUCCESS: 0, Signal.FAILURE: 0, Signal.IGNORE: 0}
     wrong = 0
-    for each in request.store.activity(since=since):
-        row = cast("dict[str, Any]", each)
-        if row["pin"] != pin or not row["tier"]:
+    span = MINUTE if request.now - since < _MINUTES_KEPT else HOUR
+    for row in request.store.counts.sums(request.env, since=since, span=span):
+        if row.pin != pin or row.measure != "first" or row.label not in _KINDS:
             continue
-        if split_source(row["tier"])[1] != "live" or row["kind"] not in set(Kind):
-            continue
-        counts[POLICY[Kind(row["kind"])].behaviour] += row["n"]
-        wrong += row["n"] if row["kind"] == Kind.WRONG_MODEL else 0
+        counts[POLICY[Kind(row.label)].behaviour] += row.n
+        wrong += row.n if row.label == Kind.WRONG_MODEL else 0
     return Arm(
         valid=counts[Signal.SUCCESS],
         broken=counts[Signal.FAILURE],

@@ -88,6 +88,7 @@ def _judge(request: Request, rule: SuiteRule, suite: Suite) -> GateResult:
             _GATE,
             f"suite `{suite.name}` says BLOCK: {evidence.reason}",
             f"another version; `llmguard suite show {suite.name}` lists what must hold",
+            evidence=(evidence.digest,),
         )
     if evidence.verdict is not Verdict.PROMOTE:
         return unknown(
@@ -103,6 +104,7 @@ def _judge(request: Request, rule: SuiteRule, suite: Suite) -> GateResult:
             "same pin: a repeated draw, not a proof",
             "another version, or a suite that decides with more calls; who accepts it "
             f"all the same: `suite = {{ after_blocks = {blocks} }}`",
+            evidence=(evidence.digest,),
         )
     age = (request.now - evidence.at) / _DAY
     return passed(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from ..store import Action, Entry, Store
 from ._asking import environment
 from .request import percent
 
-__all__ = ["history", "sentence"]
+__all__ = ["approvers", "history", "sentence"]
 
 
 def history(
@@ -53,3 +54,13 @@ def sentence(entry: Entry) -> str:
     if entry.action is Action.RESUME:
         return f"the quarantine of {pin} was lifted; it is a candidate"
     return f"{pin} is {entry.to_stage.value} (was {was})"
+
+
+def approvers(entry: Entry) -> tuple[str, ...]:
+    """Return who signed an entry."""
+    found: list[str] = []
+    for one in entry.approvals:
+        body = one.get("approval")
+        if isinstance(body, Mapping):
+            found.append(str(cast("Mapping[str, object]", body).get("approver", "")))
+    return tuple(sorted(found))

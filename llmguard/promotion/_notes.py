@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from ..clock import SYSTEM_CLOCK
 from ..errors import ConfigError, LockError
 from ..pins import Lock, Pin, load_lock, shutdown_of
 from ..store import Action, Entry, RouteState, Store
 from ._asking import environment
-from ._history import sentence
+from ._history import approvers, sentence
 from .problems import PromotionError
 from .request import percent
 
@@ -177,7 +177,7 @@ def _route(
         actor=serving.actor if serving else "",
         reason=serving.reason if serving else "",
         evidence=serving.evidence if serving else (),
-        approvers=_approvers(serving) if serving else (),
+        approvers=approvers(serving) if serving else (),
         canary=f"{canary[0]} at {percent(canary[1])}" if canary else "",
         rollback_to=previous[0] if previous else "",
         changes=tuple(
@@ -205,15 +205,6 @@ def _about(pin: Pin | None) -> dict[str, str]:
 
 def _made_active(row: Entry, pin: str) -> bool:
     return row.pin == pin and row.action in (Action.PROMOTE, Action.ROLLBACK)
-
-
-def _approvers(row: Entry) -> tuple[str, ...]:
-    found: list[str] = []
-    for one in row.approvals:
-        body = one.get("approval")
-        if isinstance(body, Mapping):
-            found.append(str(cast("Mapping[str, object]", body).get("approver", "")))
-    return tuple(sorted(found))
 
 
 def _lock_or_empty() -> Lock:

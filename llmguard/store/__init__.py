@@ -31,7 +31,6 @@ from .ledger import (
     Stage,
 )
 from .ledger_moves import fold, judge, legal_moves, step
-from .monitoring import BaselineRow, MonitorStore, SketchRow
 from .problems import (
     AnswerRefusedError,
     IdempotencyError,
@@ -70,7 +69,6 @@ __all__ = [
     "ActivityStore",
     "AnswerRefusedError",
     "Arm",
-    "BaselineRow",
     "BreakerRow",
     "BreakerStore",
     "CountRow",
@@ -92,7 +90,6 @@ __all__ = [
     "LedgerError",
     "LedgerMoveError",
     "LedgerStore",
-    "MonitorStore",
     "NewEntry",
     "NewExperiment",
     "NewTicket",
@@ -106,7 +103,6 @@ __all__ = [
     "ShadowStore",
     "ShadowTally",
     "Signature",
-    "SketchRow",
     "SqliteStore",
     "Stage",
     "Store",

@@ -11,7 +11,6 @@ from .events import EventStore
 from .evidence import EvidenceStore
 from .experiments import ExperimentStore
 from .ledger import LedgerStore
-from .monitoring import MonitorStore
 from .protocol import ActivityStore, BreakerStore
 from .shadow import ShadowStore
 from .tickets import TicketStore
@@ -71,11 +70,6 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def experiments(self) -> ExperimentStore:
         """Which arms share a route's traffic."""
-        ...
-
-    @property
-    def monitor(self) -> MonitorStore:
-        """Baselines and figures of what versions say."""
         ...
 
     @property
