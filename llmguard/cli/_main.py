@@ -49,6 +49,8 @@ _BUILT_IN: Final = {
     ),
     "drill": ("llmguard.cli.drill", "drill", "What the fallbacks are worth."),
     "init": ("llmguard.cli.init", "init", "Set up a project: settings, lock, gate."),
+    "monitor": ("llmguard.cli.monitor", "monitor", "What versions say, and drift."),
+    "metrics": ("llmguard.cli.metrics", "metrics", "Counts for Prometheus."),
     "pin": ("llmguard.cli.pin", "pin", "The model versions that may run."),
     "shadow": ("llmguard.cli.shadow", "shadow", "The challenger beside the incumbent."),
     "scan": ("llmguard.cli.scan", "scan", "Calls of models that nothing guards."),

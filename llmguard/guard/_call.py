@@ -21,6 +21,7 @@ from .tiers import TierContext
 if TYPE_CHECKING:
     from ..pins import Pin
     from ..pins._ways import RoutePlan, Way
+    from ..telemetry.tracing import CallTrace
     from ._commands import Run
     from ._guard import Guard
     from ._plan import Step
@@ -58,6 +59,7 @@ class Call:
         "spare",
         "started",
         "steps",
+        "trace",
         "unit",
         "watch",
         "way",
@@ -97,6 +99,7 @@ class Call:
         outer = self.context.deadline_at
         if outer is not None and outer < self.deadline_at:
             self.deadline_at = outer
+        self.trace: CallTrace | None = None
         self.watch = None if runtime.watch is None else runtime.watch(self)
 
     def _route(self, table: RoutingTable) -> None:

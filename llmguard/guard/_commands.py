@@ -12,6 +12,7 @@ from ._deadline import CALL_CONTEXT, CallContext
 if TYPE_CHECKING:
     from ..adapters import Message, Model
     from ..breaker import Permit, VersionBreaker
+    from ..telemetry.tracing import AttemptTrace
     from ._call import Call
     from ._plan import Step
 
@@ -64,7 +65,8 @@ class Run:
 
     `breaker` and `permit` are those of the version that it asks, if any. `paused` is
     the time that the consumer of a stream kept it waiting; `left` says that its thread
-    was abandoned; `inner` is the call context of an async stream's body.
+    was abandoned; `inner` is the call context of an async stream's body; `span` is
+    there while somebody traces.
     """
 
     __slots__ = (
@@ -78,6 +80,7 @@ class Run:
         "paused",
         "permit",
         "scope",
+        "span",
         "started",
         "step",
         "timeout",
@@ -103,6 +106,7 @@ class Run:
         self.model: Model | None = None
         self.scope: Context | None = None
         self.inner: CallContext | None = None
+        self.span: AttemptTrace | None = None
         self.left = False
 
     def remaining(self) -> float:
@@ -129,21 +133,27 @@ class Run:
     def invoke(self) -> object:
         """Run the tier here and now (sync tiers, and the start of async ones)."""
         token = CALL_CONTEXT.set(self.context())
+        mark = None if self.span is None else self.span.enter()
         try:
             if self.step.tier is None:
                 return self.call.run_body(self)
             return self.step.run_tier(self.call.tier_context(self))
         finally:
+            if self.span is not None:
+                self.span.leave(mark)
             CALL_CONTEXT.reset(token)
 
     async def ainvoke(self) -> object:
         """Run an async tier."""
         token = CALL_CONTEXT.set(self.context())
+        mark = None if self.span is None else self.span.enter()
         try:
             if self.step.tier is None:
                 return await self.call.run_body(self)
             return await self.step.arun_tier(self.call.tier_context(self))
         finally:
+            if self.span is not None:
+                self.span.leave(mark)
             CALL_CONTEXT.reset(token)
 
 
@@ -159,6 +169,8 @@ class Pull:
             # One context for all chunks: what the body sets, it can reset.
             run.scope = copy_context()
             run.scope.run(CALL_CONTEXT.set, run.context())
+            if run.span is not None:
+                run.scope.run(run.span.enter)
 
     @property
     def timeout(self) -> float:

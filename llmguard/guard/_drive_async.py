@@ -76,9 +76,12 @@ async def _execute(command: object, runtime: Runtime) -> Result:
 async def _next(source: AsyncIterator[object], run: Run) -> object:
     """Get a chunk; guarded calls in the body inherit what the attempt has left."""
     token = CALL_CONTEXT.set(run.inner or run.context())
+    mark = None if run.span is None else run.span.enter()
     try:
         return await anext(source, END)
     finally:
+        if run.span is not None:
+            run.span.leave(mark)
         run.inner = CALL_CONTEXT.get()
         CALL_CONTEXT.reset(token)
 

@@ -21,11 +21,12 @@ from ..errors import (
 )
 from ..outcome import POLICY, Attempt, Kind, Outcome
 from ..reply import Reply
-from ..telemetry import answers, emit
+from ..telemetry import answers, emit, tracing
 from ._capture import publish
 from ._commands import NO_BREAKER, Admission, Give, Pull, Result, Run, Sleep
 from ._judge import Judged, judge, to_error
 from ._retry import backoff
+from ._traced import trace_attempt, trace_call, trace_end
 
 if TYPE_CHECKING:
     from ._bulkhead import Bulkhead
@@ -53,6 +54,8 @@ class Walk:
         self.call = call
         self.errors: list[CallError] = []
         self.published = False
+        if tracing.active is not None and self.told:
+            call.trace = trace_call(call)
 
     def run(self) -> Flow:
         """Walk the chain until a tier answers.
@@ -123,6 +126,7 @@ class Walk:
             if admission is None:
                 return None
             run = Run(self.call, step, timeout, feedback, admission)
+            trace_attempt(run, number)
             try:
                 result = yield run
             except BaseException as error:
@@ -206,6 +210,7 @@ class Walk:
         elapsed = self.call.clock.monotonic() - run.started - run.paused
         if self.call.watch is not None:
             self.call.watch.tried(run, judged, number)
+        model = run.model
         run.model = None  # it asks the run for the time: leave the collector no cycle
         kind = judged.kind
         if run.breaker is not None and run.permit is not None:
@@ -228,6 +233,8 @@ class Walk:
             elapsed=elapsed,
             reask=bool(run.feedback),
         )
+        if run.span is not None:
+            trace_end(run.span, model, self.call.attempts[-1], judged.reply)
         if answers.hooks and self.told:
             self.tell(judged)
         if judged.kind is Kind.OK:
@@ -344,6 +351,8 @@ class Walk:
         publish(outcome)
         if not self.call.runtime.apart:
             emit(outcome)
+        if self.call.trace is not None:
+            self.call.trace.end(outcome)
         if self.call.watch is not None:
             self.call.watch.ended(self.call, outcome)
         if step is not None and self.call.runtime.exercise is not None:

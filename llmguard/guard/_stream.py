@@ -18,6 +18,7 @@ from ..reply import Reply
 from ._commands import END, Give, Pull, Result, Run, Sleep
 from ._engine import Command, Flow, Tries, Walk
 from ._judge import Judged, judge, judge_reply, to_error
+from ._traced import trace_attempt
 
 if TYPE_CHECKING:
     from ._plan import Step
@@ -58,6 +59,7 @@ class StreamWalk(Walk):
             if admission is None:
                 return None
             run = Run(self.call, step, timeout, (), admission)
+            trace_attempt(run, number)
             judged = yield from self._stream(run, number)
             if judged.kind is Kind.OK:
                 return judged

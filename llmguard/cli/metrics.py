@@ -1,0 +1,90 @@
+"""`llmguard metrics`: what all processes of a store have counted, for Prometheus."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from .. import config
+from ..store import Store, open_store, store_path
+from ._text import emit_json
+
+__all__ = ["metrics"]
+
+
+@click.command()
+@click.option(
+    "--listen",
+    metavar="[ADDRESS:]PORT",
+    help="Answer scrapes of /metrics there instead of printing; port 0 for any.",
+)
+@click.option("--openmetrics", is_flag=True, help="OpenMetrics 1.0 instead of 0.0.4.")
+@click.option("--store", "url", help="Store to read instead of the configured one.")
+@click.option("--env", help="Environment instead of the configured one.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def metrics(
+    listen: str | None,
+    openmetrics: bool,
+    url: str | None,
+    env: str | None,
+    as_json: bool,
+) -> None:
+    """Print, or serve, the metrics of all processes that share the store.
+
+    Programs can also be scraped one by one: `llmguard.telemetry.prometheus`.
+    """
+    from ..telemetry.exposition import expose
+
+    path = store_path(url)
+    if "://" not in str(url or "") and not path.exists():
+        raise click.ClickException(
+            f"no store at {path} yet: no guarded call has been recorded; `--store` "
+            "names another"
+        )
+    store = open_store(url)
+    env = env or config.load().env
+    if listen is not None:
+        _serve(store, env, listen)
+        return
+    from ..monitor.metrics import store_families
+
+    found = store_families(store, env, now=time.time())
+    if as_json:
+        emit_json(
+            {
+                family.name: [
+                    {"labels": dict(s.labels), "value": s.value, "suffix": s.suffix}
+                    for s in family.samples
+                ]
+                for family in found
+                if family.samples
+            }
+        )
+    else:
+        click.echo(expose(found, openmetrics=openmetrics), nl=False)
+
+
+def _serve(store: Store, env: str, listen: str) -> None:
+    from ..monitor.metrics import store_families
+    from ..telemetry.exposition import expose
+    from ..telemetry.prometheus import make_server
+
+    address, _, port = listen.rpartition(":")
+    if not port.isdecimal() or int(port) >= 2**16:
+        raise click.BadParameter(
+            f"{listen!r} is no port and no ADDRESS:PORT, such as 127.0.0.1:9464",
+            param_hint="--listen",
+        )
+
+    def read(openmetrics: bool) -> str:
+        found = store_families(store, env, now=time.time())
+        return expose(found, openmetrics=openmetrics)
+
+    server = make_server(int(port), address=address or "127.0.0.1", read=read)
+    click.echo(
+        f"metrics of {store.url} at http://{server.server_name}:"
+        f"{server.server_port}/metrics",
+        err=True,
+    )
+    server.serve_forever()

@@ -1,0 +1,74 @@
+"""Hands calls to whoever draws spans; nothing of it runs while nobody does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..telemetry import tracing
+
+if TYPE_CHECKING:
+    from ..adapters import Model
+    from ..outcome import Attempt
+    from ..reply import Reply
+    from ..telemetry.tracing import AttemptTrace, CallTrace
+    from ._call import Call
+    from ._commands import Run
+
+__all__ = ["trace_attempt", "trace_call", "trace_end"]
+
+_NOTHING: Final = tracing.Content()
+
+
+def trace_call(call: Call) -> CallTrace | None:
+    """Open the trace of a call, unless nobody traces or nobody waits for the call."""
+    tracer = tracing.active
+    if tracer is None or call.runtime.apart:
+        return None
+    return tracer.call(call.guard.name, call.call_id)
+
+
+def trace_attempt(run: Run, number: int) -> None:
+    """Open the trace of an attempt of a traced call."""
+    call, step = run.call, run.step
+    if call.trace is None:
+        return
+    pin = call.pins[step.index]
+    if pin is None:
+        start = tracing.AttemptStart(tier=step.name, number=number, params={})
+    else:
+        start = tracing.AttemptStart(
+            tier=step.name,
+            number=number,
+            pin=pin.id,
+            provider=pin.provider,
+            model=pin.model,
+            endpoint=pin.endpoint or "",
+            params=pin.params,
+            stream=call.guard.is_stream and step.is_body,
+            structured=call.guard.schema is not None,
+        )
+    run.span = call.trace.attempt(start)
+
+
+def trace_end(
+    span: AttemptTrace, model: Model | None, attempt: Attempt, reply: Reply | None
+) -> None:
+    """Close the trace of an attempt.
+
+    Args:
+        span: The attempt's.
+        model: The handle that its body had; None for tiers that are not models.
+        attempt: How it ended.
+        reply: What the contract judged.
+    """
+    content, tracer = _NOTHING, tracing.active
+    if model is not None:
+        if reply is None or reply.finish_reason is None:
+            reply = model.last or reply
+        if tracer is not None and tracer.content:
+            sent = () if model.asked is None else model.asked.messages
+            content = tracing.Content(
+                messages=tuple((one.role, one.content) for one in sent),
+                text=None if reply is None else reply.text,
+            )
+    span.end(attempt, reply, content)

@@ -1,0 +1,106 @@
+"""Metrics of all processes that share a store, for `llmguard metrics`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..store import Store
+from ..telemetry.families import Family, Sample, row_families
+from ..telemetry.tally import Count
+from .slo import SloStatus, objectives_of, statuses
+
+__all__ = ["store_families"]
+
+_ALIVE = 10.0
+
+
+def store_families(store: Store, env: str, *, now: float) -> list[Family]:
+    """Return counts of all time, and how objectives, versions and queues stand.
+
+    Args:
+        store: The store.
+        env: Environment.
+        now: Epoch seconds.
+    """
+    counted: Counter[Count] = Counter()
+    for row in store.counts.sums(env):
+        key = Count(row.function, row.pin, row.tier, row.measure, row.label)
+        counted[key] += row.n
+    return [
+        *row_families(counted, objectives_of(store, env)),
+        *_slos(statuses(store, env, now=now)),
+        _breakers(store),
+        *_routes(store, env),
+        _queues(store),
+        _processes(store, now),
+    ]
+
+
+def _gauge(name: str, about: str, samples: list[Sample]) -> Family:
+    otel = f"llmguard.{name.replace('_', '.')}"
+    return Family(f"llmguard_{name}", "gauge", about, samples, otel, "1")
+
+
+def _slos(found: list[SloStatus]) -> list[Family]:
+    budgets: list[Sample] = []
+    burns: list[Sample] = []
+    for status in found:
+        labels = (("function", status.function), ("slo", status.objective.name))
+        for one in (status.overall, *status.versions):
+            if not one.total:
+                continue
+            mine = (*labels, ("pin", one.pin))
+            budgets.append(Sample(mine, one.budget_left))
+            burns += [
+                Sample((*mine, ("window", window)), rate)
+                for window, rate in one.burns.items()
+            ]
+    return [
+        _gauge(
+            "slo_error_budget_remaining_ratio",
+            "Share of the error budget that is left; pin is empty for all versions.",
+            budgets,
+        ),
+        _gauge("slo_burn_rate", "How many times too fast the budget is spent.", burns),
+    ]
+
+
+def _breakers(store: Store) -> Family:
+    samples: list[Sample] = []
+    for row in store.list_breakers():
+        function, _, pin = row.key.partition("|")
+        labels = (("function", function), ("pin", pin), ("state", row.state))
+        samples.append(Sample(labels, 1.0))
+    return _gauge("breaker_state", "1 for the state that a breaker is in.", samples)
+
+
+def _routes(store: Store, env: str) -> list[Family]:
+    serving: list[Sample] = []
+    revisions: list[Sample] = []
+    for name, state in store.ledger.route_states(env).items():
+        revisions.append(Sample((("route", name),), float(state.rev)))
+        serving += [
+            Sample((("route", name), ("pin", pin), ("stage", stage.value)), 1.0)
+            for pin, stage in state.stages.items()
+        ]
+    return [
+        _gauge("route_stage", "1 for the stage that a version is in.", serving),
+        _gauge("route_revision", "Grows with every move of a version.", revisions),
+    ]
+
+
+def _queues(store: Store) -> Family:
+    samples = [
+        Sample((("queue", one.queue), ("state", str(state))), float(n))
+        for one in store.tickets.stats()
+        for state, n in one.counts.items()
+    ]
+    return _gauge("queue_tickets", "Tickets of a human queue by state.", samples)
+
+
+def _processes(store: Store, now: float) -> Family:
+    beats = [float(str(row["at"])) for row in store.processes()]
+    alive = sum(now - at < _ALIVE for at in beats)
+    return _gauge(
+        "processes", "Processes that keep this store.", [Sample((), float(alive))]
+    )
