@@ -18,12 +18,13 @@ __all__ = ["begin_request"]
 
 
 def begin_request(
-    *, deadline: float | None = None, **labels: str
+    *, deadline: float | None = None, key: str = "", **labels: str
 ) -> tuple[list[Outcome], Callable[[], None]]:
-    """Give guarded calls of this thread or task a deadline and labels from now on.
+    """Give guarded calls of this thread or task a deadline, a key and labels.
 
     Args:
         deadline: Seconds from now; None leaves each function its own.
+        key: Whom the calls belong to, for routing.
         **labels: Labels of the calls.
 
     Returns:
@@ -33,7 +34,7 @@ def begin_request(
     at = None
     if deadline is not None:
         at = current_runtime().clock.monotonic() + deadline
-    CALL_CONTEXT.set(CallContext(at, tuple(sorted(labels.items()))))
+    CALL_CONTEXT.set(CallContext(at, tuple(sorted(labels.items())), 0, key))
     outcomes, stop = collect_into()
 
     def end() -> None:

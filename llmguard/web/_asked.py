@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from .._dataclass import dataclass
+from ..errors import ConfigError
 from ._options import Seen, WebOptions
 
 __all__ = ["Asked", "BadRequest", "asked", "preferred_wait"]
@@ -25,6 +26,7 @@ _GRPC_UNITS: Final = {
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST_KEY: Final = 200
+_TAKEN: Final = frozenset({"deadline", "key"})
 
 
 class BadRequest(Exception):  # noqa: N818 - becomes a response, never leaves
@@ -55,7 +57,7 @@ def asked(seen: Seen, options: WebOptions) -> Asked:
         BadRequest: A time limit or an idempotency key that means nothing.
     """
     request_id = _request_id(seen, options)
-    labels = {} if options.labels is None else dict(options.labels(seen))
+    labels = _labels(seen, options)
     if request_id:
         labels.setdefault("request_id", request_id)
     if options.idempotency_header and (
@@ -100,6 +102,16 @@ def _key(seen: Seen, options: WebOptions) -> str | None:
         return key(seen) or None
     source, _, name = key.partition(":")
     return (seen.header(name) if source == "header" else seen.cookie(name)) or None
+
+
+def _labels(seen: Seen, options: WebOptions) -> dict[str, str]:
+    labels = {} if options.labels is None else dict(options.labels(seen))
+    for name in _TAKEN & labels.keys():
+        raise ConfigError(
+            f"`labels` returned {name!r}, which is no label: give it as the option "
+            f"`{name}`, or under another name"
+        )
+    return labels
 
 
 def _deadline(seen: Seen, options: WebOptions) -> float | None:

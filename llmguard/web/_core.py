@@ -66,4 +66,4 @@ class Core:
 
     def context(self, request: Asked) -> dict[str, Any]:
         """Return the arguments of `call_context` for a request, but its deadline."""
-        return dict(request.labels)
+        return {**request.labels, "key": request.key or ""}

@@ -29,6 +29,7 @@ from llmguard.errors import (
     TierFailedError,
     TierTimeoutError,
 )
+from llmguard.guard._deadline import CALL_CONTEXT
 from llmguard.guard.tiers import TierContext
 from llmguard.outcome import Kind, Violation
 from llmguard.store import SqliteStore
@@ -67,6 +68,7 @@ class World:
 
     store: SqliteStore
     labels: list[Mapping[str, str]]
+    keys: list[str]
 
     def triage(self) -> Any:
         @fallback_chain(static({"category": "other"}))
@@ -80,6 +82,7 @@ class World:
     def degraded(self) -> Any:
         def seen(call: TierContext) -> bool:
             self.labels.append(call.labels)
+            self.keys.append(CALL_CONTEXT.get().key)
             return True
 
         @fallback_chain(
@@ -206,7 +209,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @pytest.fixture
 def world(store: SqliteStore) -> World:
-    return World(store, [])
+    return World(store, [], [])
 
 
 @pytest.fixture(params=[_fastapi, _flask], ids=["fastapi", "flask"])

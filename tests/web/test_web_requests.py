@@ -124,6 +124,22 @@ def test_the_key_comes_from_header_cookie_or_function() -> None:
     assert None is asked(with_user, WebOptions()).key
 
 
+def test_the_key_reaches_the_calls(make: Make, world: World) -> None:
+    """Outcomes carry its hash, the same for the same user."""
+    ask = make(key="header:X-User")
+    ask("/degraded", X_User="u-1")
+    ask("/degraded", X_User="u-1")
+    ask("/degraded")
+    assert ["u-1", "u-1", ""] == world.keys
+
+
+def test_a_label_cannot_be_an_argument_of_its_own() -> None:
+    """`key` and `deadline` have options."""
+    options = WebOptions(labels=lambda _: {"key": "x"})
+    with pytest.raises(ConfigError, match="option `key`"):
+        asked(seen(), options)
+
+
 def test_an_overlong_idempotency_key_is_refused() -> None:
     """It would be stored as it is."""
     with pytest.raises(BadRequest, match="at most 200"):
