@@ -41,6 +41,7 @@ _BUILT_IN: Final = {
         "Back to the last good version, now.",
     ),
     "breaker": ("llmguard.cli.breaker", "breaker", "List, open, close, resume."),
+    "chaos": ("llmguard.cli.chaos", "chaos", "Faults on purpose: plans checked."),
     "completion": ("llmguard.cli.completion", "completion", "Shell completion."),
     "doctor": (
         "llmguard.cli.doctor",

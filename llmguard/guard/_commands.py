@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._dataclass import dataclass
 from ..errors import ConfigError
@@ -136,6 +136,9 @@ class Run:
         mark = None if self.span is None else self.span.enter()
         try:
             if self.step.tier is None:
+                chaos = self.call.runtime.chaos
+                if chaos is not None:
+                    return chaos.sync(self, self._body)
                 return self.call.run_body(self)
             return self.step.run_tier(self.call.tier_context(self))
         finally:
@@ -143,12 +146,18 @@ class Run:
                 self.span.leave(mark)
             CALL_CONTEXT.reset(token)
 
+    def _body(self) -> Any:
+        return self.call.run_body(self)
+
     async def ainvoke(self) -> object:
         """Run an async tier."""
         token = CALL_CONTEXT.set(self.context())
         mark = None if self.span is None else self.span.enter()
         try:
             if self.step.tier is None:
+                chaos = self.call.runtime.chaos
+                if chaos is not None:
+                    return await chaos.awaited(self, self._body)
                 return await self.call.run_body(self)
             return await self.step.arun_tier(self.call.tier_context(self))
         finally:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from .._dataclass import dataclass
 from ..breaker import BreakerRegistry
@@ -21,10 +21,25 @@ from ._retry import RetryBudget, RetryPolicy
 
 if TYPE_CHECKING:
     from ._call import Call
+    from ._commands import Run
     from ._plan import Step
     from ._watch import Watch
 
-__all__ = ["Runtime", "current_runtime", "default_runtime", "use_runtime"]
+__all__ = ["Injector", "Runtime", "current_runtime", "default_runtime", "use_runtime"]
+
+
+class Injector(Protocol):
+    """Makes attempts go wrong on purpose; see `llmguard.chaos`."""
+
+    def sync(self, run: Run, call: Callable[[], object]) -> object:
+        """Run a sync attempt, or open a stream."""
+        ...
+
+    def awaited(
+        self, run: Run, call: Callable[[], Awaitable[object]]
+    ) -> Awaitable[object]:
+        """Run an async attempt."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -44,6 +59,8 @@ class Runtime:
         watch: Asked at the start of every call for who is to be told of it; None for
             nobody. It must not raise.
         routing: Where the table comes from that a call's pins are chosen by.
+        chaos: Stands between the engine and every attempt of a model, to make it go
+            wrong on purpose; None for never.
         apart: True for calls that no caller waits for: only first tiers run, no hook
             is told, and a body that does harm when run twice is refused.
     """
@@ -57,6 +74,7 @@ class Runtime:
     exercise: Callable[[Call, Step], None] | None = None
     watch: Callable[[Call], Watch | None] | None = None
     routing: TableSource = field(default_factory=Routed)
+    chaos: Injector | None = None
     apart: bool = False
     _budgets: dict[tuple[str, str], RetryBudget] = field(
         default_factory=dict[tuple[str, str], RetryBudget]
