@@ -20,15 +20,18 @@ import numpy as np
 
 from llmguard_fallbacks.local._decode import Constraint
 from llmguard_fallbacks.local._engine import LlamaCppEngine
-from llmguard_fallbacks.local._grammar import compile_first
+from llmguard_fallbacks.local._grammar import Grammar
 from llmguard_fallbacks.local._job import FailedError, Job, Result
 from llmguard_fallbacks.local._llama import LlamaContext, LlamaOptions
+from llmguard_fallbacks.local._prepared import Prepared
 from llmguard_fallbacks.local._sampling import Sampler, Sampling
 from llmguard_fallbacks.local._tokenizer import grammar_tokenizer
 
 __all__ = ["ENGINES"]
 
 CONTEXT: Final = 2048
+ROOM: Final = CONTEXT // 2
+"""Tokens that an answer may have; what the survey gives every engine."""
 Found = dict[str, Any]
 
 
@@ -49,14 +52,19 @@ class Ours:
 
     def compile(self, schema: Any) -> Found:
         """Compile what the first draw of an answer needs."""
-        (_, grammar), seconds = _timed(lambda: self._ready(schema))
+        grammar, seconds = _timed(lambda: self._ready(schema))
         later = sorted({u.keyword for u in grammar.finite.unenforced})
         return {"compile_s": seconds, "checked_later": later}
 
-    def _ready(self, schema: Any) -> Any:
-        rung, grammar = compile_first(schema)
+    def _ready(self, schema: Any) -> Grammar:
+        prepared = Prepared(json.dumps(schema), tokens=self._engine.count_tokens)
+        grammar = prepared.grammar(prepared.first())
         Constraint(self._tokenizer, grammar.text)
-        return rung, grammar
+        need = prepared.need(ROOM)
+        if need > ROOM:
+            words = f"an answer takes about {need} tokens of {ROOM}"
+            raise ValueError(f"the schema does not fit the context: {words}")
+        return grammar
 
     def generate(self, schema: Any, prompt: str, **options: Any) -> Found:
         """Answer once; a failure that the caller would see becomes its own end."""

@@ -40,6 +40,7 @@ _BUILT_IN: Final = {
         "rollback",
         "Back to the last good version, now.",
     ),
+    "which": ("llmguard.cli.which", "which", "The version that ran, now or then."),
     "breaker": ("llmguard.cli.breaker", "breaker", "List, open, close, resume."),
     "chaos": ("llmguard.cli.chaos", "chaos", "Faults on purpose: plans checked."),
     "completion": ("llmguard.cli.completion", "completion", "Shell completion."),
@@ -57,7 +58,6 @@ _BUILT_IN: Final = {
     "scan": ("llmguard.cli.scan", "scan", "Calls of models that nothing guards."),
     "slo": ("llmguard.cli.slo", "slo", "What functions owe, and where they stand."),
     "status": ("llmguard.cli.status", "status", "What runs, what is degraded, why."),
-    "which": ("llmguard.cli.which", "which", "The version that ran, now or then."),
     "suite": ("llmguard.cli.suite", "suite", "May this model version answer?"),
 }
 _ELSEWHERE: Final = {

@@ -250,6 +250,8 @@ class Walk:
     def tell(self, judged: Judged) -> None:
         """Hand the content of the last attempt to whoever watches behaviour."""
         call, reply = self.call, judged.reply
+        if call.runtime.apart:
+            return
         answers.emit_answer(
             answers.make_answer(
                 call_id=call.call_id,

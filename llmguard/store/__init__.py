@@ -31,6 +31,7 @@ from .ledger import (
     Stage,
 )
 from .ledger_moves import fold, judge, legal_moves, step
+from .monitoring import BaselineRow, MonitorStore, SketchRow
 from .problems import (
     AnswerRefusedError,
     IdempotencyError,
@@ -69,6 +70,7 @@ __all__ = [
     "ActivityStore",
     "AnswerRefusedError",
     "Arm",
+    "BaselineRow",
     "BreakerRow",
     "BreakerStore",
     "CountRow",
@@ -90,6 +92,7 @@ __all__ = [
     "LedgerError",
     "LedgerMoveError",
     "LedgerStore",
+    "MonitorStore",
     "NewEntry",
     "NewExperiment",
     "NewTicket",
@@ -103,6 +106,7 @@ __all__ = [
     "ShadowStore",
     "ShadowTally",
     "Signature",
+    "SketchRow",
     "SqliteStore",
     "Stage",
     "Store",

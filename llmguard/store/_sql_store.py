@@ -15,6 +15,7 @@ from ._events import SqlEvents
 from ._evidence import SqlEvidence
 from ._experiments import SqlExperiments
 from ._ledger import SqlLedger
+from ._monitoring import SqlMonitor
 from ._shadow import SqlShadow
 from ._tickets import SqlTickets
 from .backend import StoreHealth
@@ -45,6 +46,7 @@ class SqlStore(ABC):
         self._events = SqlEvents(main, clock=clock)
         self._experiments = SqlExperiments(main, clock=clock)
         self._ledger = SqlLedger(main, clock=clock)
+        self._monitor = SqlMonitor(main, clock=clock)
         self._shadow = SqlShadow(main, clock=clock)
         self._tickets = SqlTickets(main, clock=clock, max_losses=max_losses)
 
@@ -83,6 +85,11 @@ class SqlStore(ABC):
     def experiments(self) -> SqlExperiments:
         """Which arms share a route's traffic."""
         return self._experiments
+
+    @property
+    def monitor(self) -> SqlMonitor:
+        """Baselines and figures of what versions say."""
+        return self._monitor
 
     @property
     def shadow(self) -> SqlShadow:

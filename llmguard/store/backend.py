@@ -11,6 +11,7 @@ from .events import EventStore
 from .evidence import EvidenceStore
 from .experiments import ExperimentStore
 from .ledger import LedgerStore
+from .monitoring import MonitorStore
 from .protocol import ActivityStore, BreakerStore
 from .shadow import ShadowStore
 from .tickets import TicketStore
@@ -70,6 +71,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def experiments(self) -> ExperimentStore:
         """Which arms share a route's traffic."""
+        ...
+
+    @property
+    def monitor(self) -> MonitorStore:
+        """Baselines and figures of what versions say."""
         ...
 
     @property

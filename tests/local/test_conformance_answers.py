@@ -96,8 +96,29 @@ def test_a_tighter_grammar_may_not_exist(
 def test_an_answer_that_cannot_fit_says_so(
     engine: Any, answer: Callable[..., Result]
 ) -> None:
-    """No grammar helps when the shortest answer is too long."""
-    schema = {"type": "string", "minLength": 100}
+    """The shortest answer is too long: refused before a token is drawn."""
+    names = [f"a_field_of_many_{n}" for n in range(40)]
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "boolean"} for name in names},
+        "required": names,
+    }
+    before = engine._context.evaluations
+    with pytest.raises(FailedError, match="does not fit the context") as caught:
+        answer(engine, schema=schema, max_tokens=100, temperature=1.0)
+    assert Kind.TRUNCATED == caught.value.failure.kind
+    everything = {"const": "a word " * 4000}
+    with pytest.raises(FailedError, match="left of the") as caught:
+        answer(engine, schema=everything, temperature=1.0)
+    assert Kind.SKIPPED == caught.value.failure.kind
+    assert before == engine._context.evaluations
+
+
+def test_an_answer_whose_length_nobody_can_know_is_cut_honestly(
+    engine: Any, answer: Callable[..., Result]
+) -> None:
+    """A pattern may need more than is left, which shows while it is drawn."""
+    schema = {"type": "string", "pattern": "^(a|b|c){100}$"}
     with pytest.raises(FailedError, match="raise `n_ctx` or `max_tokens`") as caught:
         answer(engine, schema=schema, max_tokens=10, temperature=1.0)
     assert Kind.TRUNCATED == caught.value.failure.kind

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llmguard_fallbacks.local import SchemaRefusedError
 from llmguard_fallbacks.local._schema import LADDER, Limits, make_finite
+from llmguard_fallbacks.local._schema_size import shortest, worst_size
 
 SCALARS = st.sampled_from(
     [
@@ -109,6 +110,7 @@ def test_every_instance_of_the_finite_schema_is_one_of_the_original(
     ]
     assert not errors or grammar.finite.unenforced
     assert len(text) <= grammar.finite.worst_bytes
+    assert len(text.decode()) >= len(shortest(grammar.finite.schema))
 
 
 def finite(schema: Any, **limits: Any) -> Any:
@@ -313,3 +315,44 @@ def test_tighter_rungs_have_shorter_answers() -> None:
     sizes = [make_finite(schema, limits=rung).worst_bytes for rung in LADDER]
     assert sorted(sizes, reverse=True) == sizes
     assert sizes[-1] < sizes[0]
+
+
+def test_forced_text_is_measured_in_tokens() -> None:
+    """Names that must come take what the vocabulary needs, not a token a byte."""
+    schema = make_finite(
+        {
+            "type": "object",
+            "properties": {"a_long_name": {"type": "boolean"}, "maybe": {"const": 1}},
+            "required": ["a_long_name"],
+        }
+    ).schema
+    bytes_of_maybe = len('"maybe":,')
+    assert 2 + 1 + len("false") + bytes_of_maybe + 1 == worst_size(
+        schema, forced=lambda _text: 1
+    )
+    assert '{"a_long_name":1}' == shortest(schema)
+
+
+def test_a_pattern_grows_a_text_no_further_than_it_must(grammar_engine: None) -> None:
+    """What a pattern does not need would only be filled with more text."""
+    from llmguard_fallbacks.local._grammar import compile_grammar
+
+    schema = {"type": "string", "pattern": "^x{40}"}
+    found = compile_grammar(schema, limits=Limits(string=12)).finite.schema
+    assert 48 == found["maxLength"]
+
+
+def test_a_schema_fits_or_does_not_before_it_is_drawn(grammar_engine: None) -> None:
+    """The shortest answer counts, or one with a few words where it may be cut."""
+    from llmguard_fallbacks.local._prepared import Prepared
+
+    names = [f"k{number}" for number in range(10, 50)]
+    texts = {name: {"type": "string"} for name in names}
+    schema = {"type": "object", "properties": texts, "required": names}
+    prepared = Prepared(json.dumps(schema))
+    # A byte is a token here: `"k10":"",` 40 times, and 12 more with a word or two.
+    least = 2 + 40 * 9 - 1
+    expected = {300: least + 40 * 12, 700: least + 40 * 12, 722: least, 5000: least}
+    assert expected == {room: prepared.need(room) for room in expected}
+    exact = Prepared(json.dumps({"const": "x" * 90}))
+    assert [92, 92] == [exact.need(91), exact.need(92)]

@@ -46,6 +46,8 @@ def outcome(engine: Any, answer: Callable[..., Result], schema: Any, seed: int) 
     try:
         found = answer(engine, schema=schema, temperature=1.5, seed=seed)
     except FailedError as error:
+        if "does not fit the context" in str(error):
+            return "refused"
         return error.failure.kind.value
     kind = jsonschema.validators.validator_for(
         schema, default=jsonschema.Draft202012Validator

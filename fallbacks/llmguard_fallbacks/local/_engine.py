@@ -46,7 +46,10 @@ class LlamaCppEngine:
         self._context = LlamaContext(options)
         self._tokenizer: Any = None
         self._chat = self._prompts(prompt_format)
-        self._prepare = functools.lru_cache(maxsize=128)(Prepared)
+        tokens = functools.lru_cache(maxsize=4096)(self.count_tokens)
+        self._prepare = functools.lru_cache(maxsize=128)(
+            functools.partial(Prepared, tokens=tokens)
+        )
 
     def close(self) -> None:
         """Free the model."""
@@ -79,6 +82,18 @@ class LlamaCppEngine:
             f"{self._context.n_ctx}; raise `n_ctx` in the pin's options",
         )
 
+    def _unfit(self, need: int, room: int, left: int) -> Failure:
+        """Say that an answer would be cut off, before a token of it is drawn."""
+        where = f"are left of the {self._context.n_ctx} that the context holds"
+        if need <= left:  # the caller's own limit, as `length` is in every other API
+            where = "are allowed by `max_tokens`"
+        return Failure(
+            kind=Kind.TRUNCATED if need <= left else Kind.SKIPPED,
+            message=f"the schema does not fit the context: an answer takes about {need}"
+            f" tokens and {room} {where}; raise `n_ctx` or `max_tokens`, shorten the "
+            "prompt, or require fewer fields",
+        )
+
     def _prompts(self, prompt_format: str) -> ChatPrompt:
         context = self._context
         if prompt_format not in ("", "raw"):
@@ -91,6 +106,11 @@ class LlamaCppEngine:
         ]
         eos = context.text_of(context.eos) if context.eos >= 0 else ""
         return ChatPrompt(template, control=control, bos=context.bos_text, eos=eos)
+
+    def count_tokens(self, text: str) -> int:
+        """Return the tokens of a text without those that begin every prompt."""
+        begin = self._context.tokenize("", special=False)
+        return len(self._context.tokenize(text, special=False)) - len(begin)
 
     def _room(self, job: Job, prompt: Sequence[int]) -> int:
         left = self._context.n_ctx - len(prompt)
@@ -119,6 +139,10 @@ class LlamaCppEngine:
         # Not sorted: fields are drawn in the order in which the schema names them.
         prepared = self._prepare(json.dumps(job.schema))
         room, tally = self._room(job, prompt), _Tally()
+        need = prepared.need(room)
+        if need > room:
+            left = self._context.n_ctx - len(prompt)
+            raise FailedError(self._unfit(need, room, left))
         climb = Climb(prepared, room, stream=job.stream)
         failure = None
         while tally.draws < job.attempts:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 
 from llmguard.outcome import Violation
 
 from ._grammar import Grammar, compile_first, compile_grammar
 from ._imports import load
 from ._schema import LADDER
+from ._schema_size import shortest, text_bytes, worst_size
 from ._schema_types import SchemaRefusedError, pointer
 
 __all__ = ["Climb", "Prepared"]
 
 
 class Prepared:
-    """A schema with its grammars and its validator, compiled when first needed."""
+    """A schema with its grammars and its validator, compiled when first needed.
 
-    def __init__(self, schema: str) -> None:
+    Args:
+        schema: The schema as JSON text.
+        tokens: Returns the number of tokens of a text; by default its bytes, which no
+            vocabulary exceeds.
+    """
+
+    def __init__(self, schema: str, tokens: Callable[[str], int] = text_bytes) -> None:
         self._schema = json.loads(schema)
         jsonschema = load("jsonschema")
         kind = jsonschema.validators.validator_for(
@@ -26,6 +35,8 @@ class Prepared:
         self._validator = kind(self._schema, format_checker=kind.FORMAT_CHECKER)
         self._grammars: dict[int, Grammar] = {}
         self._first: int | None = None
+        self._tokens = tokens
+        self._sizes: dict[int, int] = {}
 
     def grammar(self, rung: int) -> Grammar:
         """Return the grammar within the limits of one rung of the ladder."""
@@ -40,6 +51,31 @@ class Prepared:
             self._grammars[self._first] = grammar
         return self._first
 
+    def size(self, rung: int) -> int:
+        """Return a bound for the tokens of an answer within the limits of a rung."""
+        if rung not in self._sizes:
+            finite = self.grammar(rung).finite
+            self._sizes[rung] = worst_size(finite.schema, forced=self._tokens)
+        return self._sizes[rung]
+
+    @functools.cached_property
+    def least(self) -> int:
+        """About the tokens of the shortest answer."""
+        return self._tokens(shortest(self.grammar(self.first()).finite.schema))
+
+    def need(self, room: int) -> int:
+        """Return about how many tokens an answer needs that is drawn within `room`.
+
+        Where no rung is sure to fit, that is the shortest answer with a few words in
+        each of its texts.
+        """
+        if 2 * self.least <= room:  # the usual case, and it compiles nothing
+            return self.least
+        rung = self.rung_that_fits(room)
+        if self.size(rung) <= room:
+            return self.least
+        return self._tokens(shortest(self.grammar(rung).finite.schema, full=True))
+
     def rung_that_fits(self, room: int, *, above: int = -1) -> int:
         """Return the first rung whose longest answer fits, else the tightest one.
 
@@ -50,11 +86,11 @@ class Prepared:
         best = max(above, self.first())
         for rung in range(max(above + 1, self.first()), len(LADDER)):
             try:
-                finite = self.grammar(rung).finite
+                size = self.size(rung)
             except SchemaRefusedError:
                 break  # a recursion, for example, that needs more depth
             best = rung
-            if finite.worst_bytes <= room:
+            if size <= room:
                 break
         return best
 
@@ -92,7 +128,8 @@ class Climb:
         self._room = room
         self._rung = prepared.rung_that_fits(room) if stream else prepared.first()
         finite = self.grammar.finite
-        self.live = stream and not finite.unenforced and finite.worst_bytes <= room
+        self.live = stream and not finite.unenforced
+        self.live = self.live and prepared.size(self._rung) <= room
 
     @property
     def grammar(self) -> Grammar:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._schema_build import Builder
-from ._schema_leaf import literal_bytes
+from ._schema_size import worst_size
 from ._schema_types import (
     LADDER,
     LeafCheck,
@@ -22,7 +22,6 @@ from ._schema_types import (
     SchemaRefusedError,
     TooLargeError,
     Unenforced,
-    is_map,
 )
 
 __all__ = [
@@ -84,51 +83,9 @@ def make_finite(
     return Finite(
         schema=result,
         unenforced=tuple(dict.fromkeys(builder.unenforced)),
-        worst_bytes=_worst(found, definitions, {}),
+        worst_bytes=worst_size(result),
     )
 
 
 def _refuse_nothing(_: Node) -> str:
     return ""
-
-
-def _worst(node: Node, definitions: dict[str, Node], known: dict[str, int]) -> int:
-    if "$ref" in node:
-        name = node["$ref"].rpartition("/")[2]
-        if name not in known:
-            known[name] = _worst(definitions[name], definitions, known)
-        return known[name]
-    if "anyOf" in node:
-        return max(_worst(s, definitions, known) for s in node["anyOf"])
-    if "enum" in node:
-        return max(literal_bytes(v) for v in node["enum"])
-    kind = node["type"]
-    if kind == "object":
-        return _worst_object(node, definitions, known)
-    if kind == "array":
-        return _worst_array(node, definitions, known)
-    # A character is at most four bytes of UTF-8 or a two-byte escape.
-    return 2 + 4 * node["maxLength"] if kind == "string" else 40
-
-
-def _worst_object(
-    node: Node, definitions: dict[str, Node], known: dict[str, int]
-) -> int:
-    total = 2
-    for name, schema in node.get("properties", {}).items():
-        total += literal_bytes(name) + 2 + _worst(schema, definitions, known)
-    for schema in node.get("patternProperties", {}).values():
-        entry = 4 * 256 + 4 + _worst(schema, definitions, known)
-        total += node["maxProperties"] * entry
-    return total
-
-
-def _worst_array(
-    node: Node, definitions: dict[str, Node], known: dict[str, int]
-) -> int:
-    prefix = node.get("prefixItems", [])
-    total = 2 + sum(1 + _worst(s, definitions, known) for s in prefix)
-    rest = node["maxItems"] - len(prefix)
-    if rest > 0 and is_map(node.get("items")):
-        total += rest * (1 + _worst(node["items"], definitions, known))
-    return total

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from ._schema_types import LeafCheck, Limits, Node
 
 __all__ = ["FORMATS", "Leaves", "fixed_key_pattern"]
 
+_GROWTHS: Final = 7
 _WORD = "[a-z0-9]{1,16}"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _DATE = "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
@@ -91,13 +91,15 @@ class Leaves:
         kept = [p for p in patterns if self._takes(p, path)]
         if not kept:
             return leaf
-        # A pattern may need more characters than the limit allows: let it grow.
-        for factor in (1, 4, 16):
-            leaf["maxLength"] = int(min(high, leaf["maxLength"] * factor))
-            found = _with_patterns(leaf, kept)
+        # A pattern may need more characters than the limit allows: let it grow, in
+        # small steps, because room that is not needed would be filled.
+        problem, longest = "", leaf["maxLength"]
+        for _ in range(_GROWTHS):
+            found = _with_patterns({**leaf, "maxLength": int(longest)}, kept)
             problem = self.refuses(found)
             if not problem:
                 return found
+            longest = min(high, 2 * longest)
         if "nsatisfiable" in problem:
             return None
         self.report(path, "pattern", f"is beyond the grammar engine: {problem}")
@@ -205,11 +207,6 @@ def _with_patterns(leaf: Node, patterns: list[str]) -> Node:
     if len(patterns) == 1:
         return {**leaf, "pattern": patterns[0]}
     return {**leaf, "allOf": [{"pattern": p} for p in patterns]}
-
-
-def literal_bytes(value: object) -> int:
-    """Return the bytes that a literal takes, at most; the grammar writes it so."""
-    return len(json.dumps(value, ensure_ascii=False).encode())
 
 
 _OPEN_REPEAT = re.compile(r"(?<!\\)(\*|\+|\{(\d+),\})\??")

@@ -1,0 +1,267 @@
+"""`llmguard monitor`: what versions say, against how they said it when promoted.
+
+Exit codes: 0 done; 1 the store failed, or an alarm stands or fired; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ConfigError, LLMGuardError
+from ._monitor_backtest import backtest
+from ._text import age, emit_json, table
+
+if TYPE_CHECKING:
+    from ..monitor.sketch import Sketch
+    from ..store import Store
+
+__all__ = ["monitor"]
+
+_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+_store = click.option(
+    "--store", "url", help="Store path or URL; the configured one by default."
+)
+_env = click.option("--env", default=None, help="Environment; the configured one.")
+
+
+def _open(url: str | None) -> Store:
+    from ..store import open_store
+
+    try:
+        return open_store(url, create=False)
+    except ConfigError as error:
+        raise click.BadParameter(str(error), param_hint="--store") from error
+    except LLMGuardError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _environment(env: str | None) -> str:
+    from .. import config
+
+    return env or config.load().env
+
+
+@click.group()
+def monitor() -> None:
+    """What versions say, held against how they said it when they were promoted."""
+
+
+monitor.add_command(backtest)
+
+
+@monitor.command()
+@click.argument("function", required=False)
+@click.option(
+    "--hours",
+    type=click.IntRange(1, 9_600),
+    default=24,
+    show_default=True,
+    help="Span.",
+)
+@_json
+@_store
+@_env
+def status(
+    *,
+    function: str | None,
+    hours: int,
+    as_json: bool,
+    url: str | None,
+    env: str | None,
+) -> None:
+    """Show each version's figures, its baseline, and its alarms.
+
+    Exit code 1 when a version has raised an alarm in the span.
+    """
+    store, env = _open(url), _environment(env)
+    now = time.time()
+    versions = _versions(store, env, function, now - hours * 3600)
+    if as_json:
+        emit_json(versions)
+    elif not versions:
+        click.echo(
+            "nothing was watched: call `llmguard.monitor.start()` where the program "
+            "starts"
+        )
+    else:
+        rows: list[tuple[object, ...]] = [
+            ("FUNCTION", "VERSION", "OUTPUTS", "FAILED", "CHARS", "BASELINE", "ALARMS")
+        ]
+        rows += [_line(version, now) for version in versions]
+        click.echo(table(rows))
+    if any(version["alarms"] for version in versions):
+        raise SystemExit(1)
+
+
+def _versions(
+    store: Store, env: str, function: str | None, since: float
+) -> list[dict[str, Any]]:
+    from ..monitor.sketch import Sketch
+
+    sums: dict[tuple[str, str], Sketch] = {}
+    for row in store.monitor.sketches(env, since=since, function=function):
+        found = sums.setdefault((row.function, row.pin), Sketch())
+        found.merge(Sketch.from_json(row.body))
+    frozen = {
+        (row.function, row.pin): row
+        for row in store.monitor.list_baselines(env, function=function)
+    }
+    alarms = store.events.list(env=env, kind="alarm.", since=since)
+    return [
+        {
+            "function": name,
+            "pin": pin,
+            **_figures(sums.get((name, pin), Sketch())),
+            "baseline": _baseline((name, pin), frozen),
+            "alarms": [
+                {"at": event.at, **event.detail}
+                for event in alarms
+                if event.pin == pin and event.detail.get("function") == name
+            ],
+        }
+        for name, pin in sorted({*sums, *frozen})
+    ]
+
+
+def _figures(sketch: Sketch) -> dict[str, Any]:
+    sizes = {
+        name: {
+            "mean": each.mean,
+            "p50": each.quantile(0.5),
+            "p95": each.quantile(0.95),
+            "n": each.n,
+        }
+        for name, each in sketch.sizes.items()
+        if each.n
+    }
+    return {
+        "answers": sketch.answers,
+        "kinds": dict(sketch.kinds),
+        "outputs": sketch.outputs,
+        "marks": {name: sketch.rate(name) for name in sorted(sketch.marks)},
+        "sizes": sizes,
+        "labels": {name: dict(each) for name, each in sketch.labels.items()},
+    }
+
+
+def _baseline(key: tuple[str, str], frozen: Any) -> dict[str, Any] | None:
+    row = frozen.get(key)
+    if row is None:
+        return None
+    return {"digest": row.digest, "outputs": row.outputs, "frozen_at": row.at}
+
+
+def _line(version: dict[str, Any], now: float) -> tuple[object, ...]:
+    base = version["baseline"]
+    answers = version["answers"]
+    failed = answers - version["kinds"].get("ok", 0)
+    chars = version["sizes"].get("chars", {})
+    return (
+        version["function"],
+        version["pin"],
+        version["outputs"],
+        f"{failed / answers:.1%}" if answers else "-",
+        f"{chars.get('p50', 0):.0f} / {chars.get('p95', 0):.0f}",
+        "learning" if base is None else f"{age(now - base['frozen_at'])} old",
+        _alarms(version["alarms"]),
+    )
+
+
+def _alarms(alarms: list[dict[str, Any]]) -> str:
+    families = sorted({str(alarm.get("family", "?")) for alarm in alarms})
+    return f"{len(alarms)}: {', '.join(families)}" if alarms else "none"
+
+
+@monitor.command()
+@click.argument("function", required=False)
+@click.argument("pin", required=False)
+@click.option("--drop", is_flag=True, help="Forget it: the version is learnt anew.")
+@click.option("--document", is_flag=True, help="Print the sealed document itself.")
+@_json
+@_store
+@_env
+def baseline(
+    *,
+    function: str | None,
+    pin: str | None,
+    drop: bool,
+    document: bool,
+    as_json: bool,
+    url: str | None,
+    env: str | None,
+) -> None:
+    """List frozen baselines; with FUNCTION and PIN, show or drop one."""
+    store, env = _open(url), _environment(env)
+    if function is None or pin is None:
+        if drop or document:
+            raise click.UsageError("name the FUNCTION and the PIN")
+        _list(store, env, function, as_json=as_json)
+        return
+    row = store.monitor.get_baseline(env, function, pin)
+    if row is None:
+        raise click.ClickException(
+            f"{function!r} has no baseline of {pin!r} in {env!r}; "
+            "`llmguard monitor baseline` lists those that there are"
+        )
+    if drop:
+        store.monitor.drop_baseline(env, function, pin)
+        click.echo(f"forgotten; the next outputs of {pin} are learnt anew")
+    elif document:
+        click.echo(row.body)
+    else:
+        _show(row.body, as_json=as_json)
+
+
+def _list(store: Store, env: str, function: str | None, *, as_json: bool) -> None:
+    rows = store.monitor.list_baselines(env, function=function)
+    if as_json:
+        emit_json(
+            [
+                {
+                    "function": row.function,
+                    "pin": row.pin,
+                    "outputs": row.outputs,
+                    "frozen_at": datetime.fromtimestamp(row.at, UTC).isoformat(),
+                    "digest": row.digest,
+                }
+                for row in rows
+            ]
+        )
+        return
+    lines: list[tuple[object, ...]] = [("FUNCTION", "VERSION", "OUTPUTS", "DIGEST")]
+    lines += [(row.function, row.pin, row.outputs, row.digest[:19]) for row in rows]
+    click.echo(table(lines) if rows else "no version has a baseline yet")
+
+
+def _show(body: str, *, as_json: bool) -> None:
+    from ..monitor.drift import Baseline
+
+    read = Baseline.from_json(body)
+    rates = dict(zip(read.marks, (float(rate) for rate in read.rates), strict=True))
+    means = dict(zip(read.measures, map(float, read.means), strict=True))
+    if as_json:
+        emit_json(
+            {
+                "function": read.function,
+                "pin": read.pin,
+                "outputs": read.outputs,
+                "extractor": read.extractor,
+                "thresholds": dict(read.thresholds),
+                "per_10k": read.calibration.per_10k,
+                "block": read.calibration.block,
+                "lengths": list(read.lengths),
+                "rates": rates,
+                "means": means,
+            }
+        )
+        return
+    click.echo(
+        f"{read.pin} of {read.function}: {read.outputs} outputs, at most "
+        f"{read.calibration.per_10k:g} false alarms per 10,000; lengths (5, 25, 50, "
+        f"75, 95 %): {', '.join(f'{each:.0f}' for each in read.lengths)}"
+    )
+    click.echo(table([(name, f"{rate:.1%}") for name, rate in rates.items() if rate]))

@@ -1,0 +1,52 @@
+"""Telling whether a version still answers as it did: baselines, detectors, alarms.
+
+Everything here needs numpy, and is imported only when something is compared.
+"""
+
+from __future__ import annotations
+
+from ._backtest import Backtest, learn_baseline, measured_rate, run_backtest
+from ._baseline import LEARN, LEAST, Baseline, freeze
+from ._calibrate import Calibration, calibrate
+from ._embed import hash_text
+from ._extract import Classifier, Extractor, prompt_text, value_text
+from ._families import FAMILIES
+from ._fields import NO_FIELDS, Fields, fields_of, infer_fields
+from ._follow import Alarm, Follower, Shift
+from ._logs import Logged, read_answers, read_prompts
+from ._rows import Row, Rows
+from ._style import MARKS, MEASURES, read_style
+
+__all__ = [
+    "FAMILIES",
+    "LEARN",
+    "LEAST",
+    "MARKS",
+    "MEASURES",
+    "NO_FIELDS",
+    "Alarm",
+    "Backtest",
+    "Baseline",
+    "Calibration",
+    "Classifier",
+    "Extractor",
+    "Fields",
+    "Follower",
+    "Logged",
+    "Row",
+    "Rows",
+    "Shift",
+    "calibrate",
+    "fields_of",
+    "freeze",
+    "hash_text",
+    "infer_fields",
+    "learn_baseline",
+    "measured_rate",
+    "prompt_text",
+    "read_answers",
+    "read_prompts",
+    "read_style",
+    "run_backtest",
+    "value_text",
+]
