@@ -9,7 +9,10 @@ import click
 
 __all__ = ["shadow"]
 
-_COMMANDS: Final[dict[str, tuple[str, str]]] = {}
+_COMMANDS: Final = {
+    "compare": ("_shadow_compare", "Two recordings: what differs beyond the noise."),
+    "plan": ("_shadow_plan", "How many requests, how long, what it costs."),
+}
 
 
 class _Shadows(click.Group):
@@ -36,10 +39,8 @@ class _Shadows(click.Group):
         formatter: click.HelpFormatter,
     ) -> None:
         """List the commands from the table, without importing them."""
-        rows = [(name, row[1]) for name, row in _COMMANDS.items()]
-        if rows:
-            with formatter.section("Commands"):
-                formatter.write_dl(rows)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row[1]) for name, row in _COMMANDS.items()])
 
 
 @click.group(

@@ -6,12 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from . import render
     from ._draw import LOST, Act, Draw, Pair
     from ._estimate import Estimate
     from ._evidence import Figure, ShadowEvidence, ShadowVerdict
     from ._examples import Example
     from ._judge import Rates, Thresholds
     from ._ladder import Ladder
+    from ._plan import Plan, plan
     from ._report import Report, Version, report
     from ._rule import Rule, decision, free_text, ignored, number, unordered
     from ._rungs import DIRECTIONS, Divergence, Rung, Severity
@@ -30,6 +32,7 @@ __all__ = [
     "Figure",
     "Ladder",
     "Pair",
+    "Plan",
     "Rates",
     "Report",
     "Rule",
@@ -45,7 +48,9 @@ __all__ = [
     "free_text",
     "ignored",
     "number",
+    "plan",
     "read_settings",
+    "render",
     "report",
     "unordered",
 ]
@@ -62,6 +67,7 @@ _HOME: Final = {
     "Figure": "_evidence",
     "Ladder": "_ladder",
     "Pair": "_draw",
+    "Plan": "_plan",
     "Rates": "_judge",
     "Report": "_report",
     "Rule": "_rule",
@@ -77,6 +83,7 @@ _HOME: Final = {
     "free_text": "_rule",
     "ignored": "_rule",
     "number": "_rule",
+    "plan": "_plan",
     "read_settings": "files",
     "report": "_report",
     "unordered": "_rule",
@@ -85,6 +92,8 @@ _HOME: Final = {
 
 def __getattr__(name: str) -> object:
     # A guarded function is decorated long before anything is compared.
+    if name == "render":
+        return import_module(".render", __name__)
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from typing import Final
 
 from ._series import ESTIMANDS, UNIT, Series, Sizes
 
-__all__ = ["detectable", "needed", "spread"]
+__all__ = ["detectable", "least", "needed", "spread"]
 
 _POWER: Final = 0.8416
 _PRICE: Final = 3.0
@@ -66,6 +66,13 @@ def detectable(series: Series, sizes: Sizes, *, evidence: float) -> float | None
         return None
     mean = series.sums[_NET] / UNIT / n
     variance = max(series.squares[_NET] / UNIT / n - mean * mean, 0.0) + 1 / (n + 2)
+    return least(n, variance, evidence=evidence)
+
+
+def least(n: float, variance: float, *, evidence: float) -> float:
+    """Return the smallest net that `n` requests declare with 80 %."""
+    if n <= 0:
+        return 1.0
     return min(math.sqrt(variance * _factor(evidence, power=True) / n), 1.0)
 
 

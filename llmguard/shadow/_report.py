@@ -13,9 +13,20 @@ from ._estimate import Estimate
 from ._evidence import Figure, ShadowEvidence, ShadowVerdict
 from ._examples import Example
 from ._judge import Rates, Thresholds, judge, rates_of
-from ._meters import Meter
 from ._power import detectable
-from ._series import UNIT, Sizes
+from ._rows import (
+    DirectionRow,
+    PathRow,
+    RungRow,
+    StratumRow,
+    TransitionRow,
+    Version,
+    paths_of,
+    strata_of,
+    tail_of,
+    transitions_of,
+    version_of,
+)
 from ._tally import Tally
 
 __all__ = [
@@ -30,93 +41,7 @@ __all__ = [
 ]
 
 _FORMAT: Final = 1
-_ROWS: Final = 100
 _HUGE: Final = 690.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """One side of the comparison.
-
-    Attributes:
-        name: How reports call it: a model, a file.
-        pin: Id of its pin; empty for recordings of unknown origin.
-        digest: Digest of that pin.
-        draws: Draws of it.
-        lost: Those that could not be compared, by kind.
-        acts: The others, by what the version did.
-        latency: Seconds at the 50th, 95th and 99th percentile; None if not known.
-        cost: Mean cost of a draw; None if not known.
-    """
-
-    name: str
-    pin: str = ""
-    digest: str = ""
-    draws: int = 0
-    lost: Mapping[str, int] = field(default_factory=dict[str, int])
-    acts: Mapping[str, int] = field(default_factory=dict[str, int])
-    latency: tuple[float, float, float] | None = None
-    cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StratumRow:
-    """One slice of the traffic, with the register apart."""
-
-    name: str
-    rates: Rates
-    register: Rates
-    unmatched: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RungRow:
-    """Requests whose first difference is on one rung."""
-
-    rung: int
-    label: str
-    rates: Rates
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectionRow:
-    """One named direction of the first rung."""
-
-    name: str
-    rates: Rates
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathRow:
-    """One field or trait, whatever else differs on the same request."""
-
-    path: str
-    rates: Rates
-    critical: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransitionRow:
-    """One change of one field, from what to what.
-
-    Attributes:
-        path: The field or trait.
-        before: What the incumbent shows.
-        after: What the challenger shows.
-        requests: Requests that show it, each by the share of its pairs of draws.
-        rate: The same as a share of all requests.
-        floor: How often the incumbent makes this change against itself; None without
-            repeats.
-        net: Rate less floor.
-    """
-
-    path: str
-    before: str
-    after: str
-    requests: float
-    rate: float
-    floor: float | None = None
-    net: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +186,7 @@ def report(
     """
     limits = thresholds or Thresholds()
     total = tally.total()
+    moves = transitions_of(tally, total.sizes)
     found = judge(tally, limits, known_bad=known_bad)
     return Report(
         verdict=found.verdict,
@@ -268,8 +194,8 @@ def report(
         alarms=found.alarms,
         function=function,
         source=source,
-        incumbent=_version(incumbent, tally.meters[0]),
-        challenger=_version(challenger, tally.meters[1]),
+        incumbent=version_of(incumbent, tally.meters[0]),
+        challenger=version_of(challenger, tally.meters[1]),
         requests=total.sizes.of("raw"),
         doubled=total.sizes.of("net"),
         unmatched=total.unmatched,
@@ -283,12 +209,12 @@ def report(
             DirectionRow(name=name, rates=rates_of(series, total.sizes))
             for name, series in tally.directions.items()
         ),
-        strata=_strata(tally),
-        paths=_paths(tally, total.sizes),
-        transitions=_transitions(tally, total.sizes),
+        strata=strata_of(tally),
+        paths=paths_of(tally, total.sizes),
+        transitions=moves,
         more_transitions=tally.transitions.dropped,
         detectable=detectable(total.main, total.sizes, evidence=limits.evidence),
-        examples=tuple(tally.examples.all()),
+        examples=tail_of(tally, moves),
         thresholds=limits,
         clustered=tally.clustered,
         notes=tuple(notes),
@@ -298,76 +224,6 @@ def report(
         started=started,
         at=at,
     )
-
-
-def _version(given: Version, meter: Meter) -> Version:
-    ends = [meter.latency(share) for share in (0.5, 0.95, 0.99)]
-    known = [end for end in ends if end is not None]
-    return replace(
-        given,
-        draws=meter.draws,
-        lost=dict(meter.lost.most_common()),
-        acts=dict(meter.acts.most_common()),
-        latency=(known[0], known[1], known[2]) if len(known) == len(ends) else None,
-        cost=meter.cost,
-    )
-
-
-def _strata(tally: Tally) -> tuple[StratumRow, ...]:
-    cells = dict(tally.strata.kept)
-    if tally.strata.dropped:
-        cells["(other)"] = tally.strata.rest
-    rows = [
-        StratumRow(
-            name=name,
-            rates=rates_of(cell.main, cell.sizes),
-            register=rates_of(cell.register, cell.sizes),
-            unmatched=cell.unmatched,
-        )
-        for name, cell in sorted(cells.items())
-    ]
-    return tuple(sorted(rows, key=lambda row: -_size(row.rates)))
-
-
-def _size(rates: Rates) -> float:
-    seen = rates.headline
-    return seen.value if seen else -1.0
-
-
-def _paths(tally: Tally, sizes: Sizes) -> tuple[PathRow, ...]:
-    critical = set(tally.ladder.rules.critical)
-    rows = [
-        PathRow(path=path, rates=rates_of(series, sizes), critical=path in critical)
-        for path, series in tally.paths.kept.items()
-    ]
-    rows.sort(key=lambda row: (-_size(row.rates), row.path))
-    return tuple(rows[:_ROWS])
-
-
-def _transitions(tally: Tally, sizes: Sizes) -> tuple[TransitionRow, ...]:
-    n, doubled = max(sizes.of("raw"), 1), sizes.of("net")
-    rows: list[TransitionRow] = []
-    for (path, before, after), (across, within, _) in tally.transitions.kept.items():
-        rate = across / UNIT / n
-        floor = within / UNIT / doubled if doubled else None
-        rows.append(
-            TransitionRow(
-                path=path,
-                before=before,
-                after=after,
-                requests=round(across / UNIT, 3),
-                rate=rate,
-                floor=floor,
-                net=None if floor is None else rate - floor,
-            )
-        )
-    rows = [row for row in rows if row.requests > 0]
-    rows.sort(key=lambda row: (-_weight(row), row.path, row.before, row.after))
-    return tuple(rows[:_ROWS])
-
-
-def _weight(row: TransitionRow) -> float:
-    return row.rate if row.net is None else row.net
 
 
 def _figure(found: Estimate | None) -> Figure | None:

@@ -8,7 +8,7 @@ from typing import Final
 from .._dataclass import dataclass
 from ._draw import Act
 
-__all__ = ["DIRECTIONS", "Divergence", "Rung", "Severity", "named_direction"]
+__all__ = ["DIRECTIONS", "TRAITS", "Divergence", "Rung", "Severity", "named_direction"]
 
 
 class Rung(enum.IntEnum):
@@ -91,6 +91,9 @@ class Divergence:
             severity=self.severity,
         )
 
+
+TRAITS: Final = frozenset({"@markdown", "@fence", "@length", "@sentiment", "@tone"})
+"""Paths of the fifth rung, which no rate of divergence counts."""
 
 _BARE: Final = frozenset({"null", "(empty)", "value", "other value"})
 

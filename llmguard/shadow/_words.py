@@ -28,17 +28,18 @@ def signed(difference: float) -> str:
 
 
 def interval(low: float, high: float, *, difference: bool = False) -> str:
-    """Return an interval as `2.0 to 4.2 %`, with signs for a difference."""
+    """Return an interval as `2.0 to 4.2`, with signs for a difference."""
     if difference:
         return f"{signed(low)} to {signed(high)}"
-    return f"{_round(low)} to {_round(high)} %"
+    return f"{_round(low)} to {_round(high)}"
 
 
 def odds(log_e: float) -> str:
     """Return an e-value for reading; beyond a million nobody reads the digits."""
     if log_e > _MILLION:
         return "over 1,000,000"
-    return f"{math.exp(log_e):,.3g}"
+    value = math.exp(log_e)
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - digits
 
 
 def many(count: int, noun: str) -> str:
