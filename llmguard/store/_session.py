@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from ._filelock import FileLock
+from ._fork_gate import ForkGate
 from ._setup import SqliteConnection, open_reader
 from ._sqlite_errors import from_sqlite
 from ._writer import Writer
@@ -24,6 +25,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.connection = open_reader(path)
+        self.gate = ForkGate()
 
     def __del__(self) -> None:
         # `connection` is missing when opening it failed.
@@ -63,13 +65,13 @@ class Session:
             committed=committed,
         )
 
-    def reader(self) -> SqliteConnection:
-        """Return the calling thread's connection."""
+    def reader(self) -> tuple[SqliteConnection, ForkGate]:
+        """Return the calling thread's connection, and what to hold while in it."""
         found: _Reader | None = getattr(self._local, "reader", None)
         if found is None:
             found = self._local.reader = _Reader(self._path)
             self._readers.add(found)
-        return found.connection
+        return found.connection, found.gate
 
     def close(self, timeout: float) -> None:
         """Write what is queued and close, unless a frozen process holds the lock."""

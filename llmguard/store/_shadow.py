@@ -67,6 +67,7 @@ class SqlShadow:
         values = astuple(run)
         return self._database.write(
             lambda connection: connection.execute(_START, values).rowcount == 1,
+            locks=(),
         )
 
     def get(self, run: str) -> ShadowRun | None:
@@ -96,11 +97,14 @@ class SqlShadow:
         values = (reason, actor, self._clock.time(), run)
         return self._database.write(
             lambda connection: connection.execute(_STOP, values).rowcount == 1,
+            locks=(),
         )
 
     def reserve(self, run: str, calls: int) -> int:
         """Take up to `calls` calls out of the budget; negative ones give back."""
-        return self._database.write(lambda connection: _reserve(connection, run, calls))
+        return self._database.write(
+            lambda connection: _reserve(connection, run, calls), locks=()
+        )
 
     def add(
         self,
@@ -127,7 +131,7 @@ class SqlShadow:
                     "UPDATE shadow_runs SET cost = cost + ? WHERE id = ?", (cost, run)
                 )
 
-        self._database.write(job)
+        self._database.write(job, locks=())
 
     def counts(self, run: str) -> Sequence[ShadowCount]:
         """Return the counts of a run."""

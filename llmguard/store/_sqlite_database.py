@@ -76,9 +76,10 @@ class SqliteDatabase:
 
     def query(self, ask: Callable[[Connection], T], *, snapshot: bool = False) -> T:
         """Read on this thread's own connection; it sees all that is durable."""
-        reader = self._live().reader()
+        reader, gate = self._live().reader()
         try:
-            return _at_once(reader, ask) if snapshot else ask(reader)
+            with gate:
+                return _at_once(reader, ask) if snapshot else ask(reader)
         except sqlite3.Error as error:
             raise from_sqlite(error, self.path) from error
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import StoreError
 from ._database import Connection
 from ._filelock import FileLock
+from ._fork_gate import ForkGate
 from ._setup import SqliteConnection
 
 __all__ = ["Writer"]
@@ -58,6 +59,7 @@ class Writer:
         self._translate = translate
         self._ready = ready
         self._committed = committed
+        self._gate = ForkGate()
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._thread = threading.Thread(
             target=self._run, name="llmguard-store-writer", daemon=True
@@ -88,7 +90,8 @@ class Writer:
                 items, running = self._drain(first)
                 live = [one for one in items if _start(one)]
                 if live:
-                    self._settle(live)
+                    with self._gate:
+                        self._settle(live)
 
     def _drain(self, first: _Item) -> tuple[list[_Item], bool]:
         items = [first]

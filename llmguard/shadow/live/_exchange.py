@@ -38,7 +38,7 @@ def exchange(shadows: Shadows, store: Store) -> None:
     shadows.store = store
     for run in (*shadows.runs.values(), *shadows.ending):
         idle = run.lane is None or run.lane.idle
-        flush(run, store)
+        flush(run, store, last=idle and run in shadows.ending)
         if idle and run in shadows.ending:
             shadows.ending.remove(run)
     env = config.load().env
@@ -89,21 +89,34 @@ def new_row(
     )
 
 
-def flush(run: LiveRun, store: Store) -> None:
+def flush(run: LiveRun, store: Store, *, last: bool = False) -> None:
     """Write what a run has gathered since the last time.
+
+    Args:
+        run: The run.
+        store: Where to.
+        last: Nobody will write again: tallies too, however lately they were written.
 
     Raises:
         StoreError: The store could not; it is kept for the next time.
     """
     counts, pairs, spent = run.counts.drain(run.key)
-    if not (counts or pairs or spent):
+    tallies = [] if run.comparing is None else run.comparing.rows(last=last)
+    if not (counts or pairs or spent or tallies):
         return
     options = run.options
     try:
         store.shadow.add(
-            run.key, counts=counts, pairs=pairs, cost=spent, keep=options.keep_pairs
+            run.key,
+            counts=counts,
+            tallies=tallies,
+            pairs=pairs,
+            cost=spent,
+            keep=options.keep_pairs,
         )
     except StoreError as error:
+        if run.comparing is not None:
+            run.comparing.put_back(tallies)
         if getattr(error, "written", False) is not None:
             run.counts.put_back(counts, pairs, spent)
         raise

@@ -87,13 +87,9 @@ class Keeping:
         own, general = redactor(spec.options.redact), self._redact
         return lambda text: general(own(text))
 
-    def clean(self, work: Work, pair: Pair) -> Pair:
-        """Return a pair whose texts may be shown: redacted, cut, or left out."""
-        if not self._run.options.content:
-            return replace(pair, input="")
-        from .._draw import Pair as Made
-
-        return Made.load(self._content(work, pair)[0])
+    def asked(self, work: Work) -> str:
+        """Return what was asked, as a text that has still to be redacted."""
+        return _input_text(work.inputs)
 
     def _content(self, work: Work, pair: Pair) -> tuple[dict[str, Any], bool]:
         redact = self.redact_of(work.guard)

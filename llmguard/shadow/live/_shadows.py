@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from ...clock import SYSTEM_CLOCK, Clock
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHADOWS", "Shadows", "run_key"]
 
+_NEEDED: Final = ("asyncio", "pydantic_core", "llmguard.shadow.live._exchange")
 _LOG: Final = logging.getLogger("llmguard.shadow")
 
 
@@ -72,6 +74,8 @@ class Shadows:
             run.renew()
             if run.lane is not None:
                 run.lane.renew()
+            if run.comparing is not None:
+                run.comparing.renew()
         self._reset()
 
     def _reset(self) -> None:
@@ -85,6 +89,7 @@ class Shadows:
         if self._attached:
             return
         self._attached = True
+        _preload()
         default_runtime().watch = self.watch
         from ._exchange import exchange
 
@@ -218,11 +223,17 @@ class Shadows:
         for run in (*self.runs.values(), *self.ending):
             left = run.give_back()
             try:
-                flush(run, store)
+                flush(run, store, last=True)
                 if left:
                     store.shadow.reserve(run.key, -left)
             except LLMGuardError as error:
                 _LOG.warning("the last counts of %s are lost: %s", run.key, error)
+
+
+def _preload() -> None:
+    """Import now what draws need: a fork would find half an import in a thread."""
+    for name in _NEEDED:
+        import_module(name)
 
 
 def _prices(run: LiveRun) -> Prices | None:

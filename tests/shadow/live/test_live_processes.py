@@ -34,6 +34,7 @@ for number in range(5):
     triage(f"p{number}")
 """
 FORK = """
+
 triage("p0")
 children = []
 for _ in range(2):
