@@ -294,7 +294,11 @@ def test_a_closed_table_fails_to_the_next_tier(
     """Routes with entries wait for the store; those of the lock alone go on."""
     ask = _ask()
     routed.table = project.table(
-        project.state("v2"), stale=True, closed=True, problem="disk on fire"
+        project.state("v2"),
+        read_at=1.0,
+        stale=True,
+        closed=True,
+        problem="disk on fire",
     )
     outcome = _outcome(ask)
     assert ("local", Kind.SKIPPED) == (outcome.tier, outcome.attempts[0].kind)
