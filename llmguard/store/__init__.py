@@ -60,6 +60,7 @@ from .tickets import (
     fingerprint,
     new_id,
 )
+from .traffic import AppliedRow, ArmRow, ExposureRow, ServedRow, TrafficStore
 
 __all__ = [
     "CLOSED",
@@ -69,7 +70,9 @@ __all__ = [
     "Action",
     "ActivityStore",
     "AnswerRefusedError",
+    "AppliedRow",
     "Arm",
+    "ArmRow",
     "BaselineRow",
     "BreakerRow",
     "BreakerStore",
@@ -85,6 +88,7 @@ __all__ = [
     "ExperimentConflictError",
     "ExperimentError",
     "ExperimentStore",
+    "ExposureRow",
     "IdempotencyError",
     "LeaseLostError",
     "LedgerCheck",
@@ -100,6 +104,7 @@ __all__ = [
     "QueueStats",
     "RoleRequiredError",
     "RouteState",
+    "ServedRow",
     "ShadowCount",
     "ShadowPair",
     "ShadowRun",
@@ -119,6 +124,7 @@ __all__ = [
     "TicketStateError",
     "TicketStore",
     "TicketUnknownError",
+    "TrafficStore",
     "answer_violations",
     "fingerprint",
     "fold",

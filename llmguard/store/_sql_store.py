@@ -18,6 +18,7 @@ from ._ledger import SqlLedger
 from ._monitoring import SqlMonitor
 from ._shadow import SqlShadow
 from ._tickets import SqlTickets
+from ._traffic import SqlTraffic
 from .backend import StoreHealth
 from .evidence import EvidenceRow, Signature
 from .protocol import BreakerRow
@@ -178,11 +179,20 @@ class SqlStore(ABC):
         return self._metrics[2]
 
     @property
+    def traffic(self) -> SqlTraffic:
+        """What processes applied, what providers served, how arms did."""
+        return self._metrics[3]
+
+    @property
     def _activity(self) -> SqlActivity:
         return self._metrics[1]
 
     @cached_property
-    def _metrics(self) -> tuple[Database, SqlActivity, SqlCounts]:
-        database = self._open_metrics()
-        activity = SqlActivity(database, clock=self._clock)
-        return database, activity, SqlCounts(database, clock=self._clock)
+    def _metrics(self) -> tuple[Database, SqlActivity, SqlCounts, SqlTraffic]:
+        database, clock = self._open_metrics(), self._clock
+        activity = SqlActivity(database, clock=clock)
+        counts, traffic = (
+            SqlCounts(database, clock=clock),
+            SqlTraffic(database, clock=clock),
+        )
+        return database, activity, counts, traffic

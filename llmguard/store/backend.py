@@ -15,6 +15,7 @@ from .monitoring import MonitorStore
 from .protocol import ActivityStore, BreakerStore
 from .shadow import ShadowStore
 from .tickets import TicketStore
+from .traffic import TrafficStore
 
 __all__ = ["Store", "StoreHealth"]
 
@@ -81,6 +82,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def shadow(self) -> ShadowStore:
         """Shadow runs."""
+        ...
+
+    @property
+    def traffic(self) -> TrafficStore:
+        """What processes applied, what providers served, how arms did."""
         ...
 
     @property
