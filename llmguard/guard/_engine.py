@@ -242,8 +242,9 @@ class Walk:
         elif isinstance(judged.error, Deferred):
             self.finish(Kind.SKIPPED)
             raise judged.error
-        elif judged.kind is Kind.BAD_REQUEST:
+        elif judged.kind is Kind.BAD_REQUEST and not run.step.index:
             # The caller's mistake: no tier can cure it, and hiding it would be worse.
+            # What a lower tier refuses (a smaller context, say) is that tier's limit.
             self.finish(Kind.BAD_REQUEST)
             raise self.errors[-1]
 

@@ -235,6 +235,25 @@ def test_the_callers_own_mistake_is_not_hidden() -> None:
     assert Kind.BAD_REQUEST is caught.value.kind
 
 
+def test_what_a_lower_tier_refuses_is_that_tiers_limit() -> None:
+    """A smaller model may take no request that long; the tier below still answers."""
+    from llmguard.testing import HttpError
+
+    second = fake_pin([HttpError(413)])
+
+    @fallback_chain(on_pin(second, name="small"), static("by rule"))
+    @contract(str)
+    @pinned(fake_pin([HttpError(503)]))
+    def ask(text: str, *, model: Model = INJECTED) -> str:
+        return model.complete(text)
+
+    with capture() as outcomes:
+        assert "by rule" == ask("long")
+    kinds = {a.tier: a.kind for a in outcomes[0].attempts}
+    assert Kind.BAD_REQUEST is kinds["small"]
+    assert Kind.OK is kinds["static"]
+
+
 def test_without_a_chain_the_failure_is_raised() -> None:
     """One tier, one typed exception, with the violations on it."""
 
