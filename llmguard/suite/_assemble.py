@@ -81,6 +81,7 @@ def _verdict(tally: Tally, facts: Facts) -> tuple[Verdict, str]:
     said = tally.verdict
     bad, calls = sum(tally.infrastructure.values()), tally.calls
     too_many = bad >= _A_FEW and bad > INFRASTRUCTURE_SHARE * calls
+    too_many |= bad == calls > 0  # nobody answered, however few were asked
     if said is Verdict.BLOCK or not too_many:
         return said, ""
     share = percent(bad / calls)

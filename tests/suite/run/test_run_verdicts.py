@@ -108,6 +108,17 @@ def test_a_dead_server_ends_the_run_early(
     assert report.reason.startswith("3 of 3 calls failed without saying anything")
 
 
+def test_a_dead_server_under_a_tiny_budget_is_an_error(
+    make_suite: MakeSuite, runtime: Runtime
+) -> None:
+    """One call that failed is no accident where it is the only one."""
+    runtime.clock = _Hurry()
+    dead = FakeModel(HttpError(503)).pin("triage")
+    report = run(make_suite(), dead, concurrency=1, max_calls=1)
+    assert Verdict.ERROR is report.verdict
+    assert report.reason.startswith("1 of 1 calls (100 %) failed without saying")
+
+
 class _Hurry:
     """A clock whose waits take no time."""
 
