@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from .._dataclass import dataclass
 from ..errors import ConfigError
 from ._deadline import CALL_CONTEXT, CallContext
+from ._judge import judge
 
 if TYPE_CHECKING:
     from ..adapters import Message, Model
     from ..breaker import Permit, VersionBreaker
     from ..telemetry.tracing import AttemptTrace
     from ._call import Call
+    from ._judge import Judged
     from ._plan import Step
 
 __all__ = [
@@ -66,15 +68,18 @@ class Run:
     `breaker` and `permit` are those of the version that it asks, if any. `paused` is
     the time that the consumer of a stream kept it waiting; `left` says that its thread
     was abandoned; `inner` is the call context of an async stream's body; `span` is
-    there while somebody traces.
+    there while somebody traces. `judged` is the judgement of an answer that was judged
+    where it came; `checking` says that it had come.
     """
 
     __slots__ = (
         "breaker",
         "call",
+        "checking",
         "deadline_at",
         "feedback",
         "inner",
+        "judged",
         "left",
         "model",
         "paused",
@@ -108,6 +113,8 @@ class Run:
         self.inner: CallContext | None = None
         self.span: AttemptTrace | None = None
         self.left = False
+        self.checking = False
+        self.judged: Judged | None = None
 
     def remaining(self) -> float:
         """Return the seconds left of this attempt."""
@@ -132,19 +139,34 @@ class Run:
 
     def invoke(self) -> object:
         """Run the tier here and now (sync tiers, and the start of async ones)."""
+        return self._inside(checked=False)
+
+    def answer(self) -> object:
+        """Run a sync tier and judge what it gave, all within the attempt's time."""
+        return self._inside(checked=True)
+
+    def _inside(self, *, checked: bool) -> object:
         token = CALL_CONTEXT.set(self.context())
         mark = None if self.span is None else self.span.enter()
         try:
-            if self.step.tier is None:
-                chaos = self.call.runtime.chaos
-                if chaos is not None:
-                    return chaos.sync(self, self._body)
-                return self.call.run_body(self)
-            return self.step.run_tier(self.call.tier_context(self))
+            value = self._given()
+            if checked:
+                self.checking = True
+                self.judged = judge(self, Result(value))
+            return value
         finally:
             if self.span is not None:
                 self.span.leave(mark)
             CALL_CONTEXT.reset(token)
+
+    def _given(self) -> object:
+        if self.step.tier is not None:
+            return self.step.run_tier(self.call.tier_context(self))
+        call = self.call
+        chaos = call.runtime.chaos
+        if chaos is None:
+            return call.run_body(self)
+        return chaos.sync(self, self._body)
 
     def _body(self) -> Any:
         return self.call.run_body(self)

@@ -108,7 +108,7 @@ async def _in_thread(run: Run, couriers: Couriers) -> Result:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(done.set)
 
-    job = couriers.submit(run.invoke, finished, owner=run.step)
+    job = couriers.submit(run.answer, finished, owner=run.step)
     if job is None:
         return Result(error=shed_error(run.step.name))
     try:

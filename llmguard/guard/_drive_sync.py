@@ -54,7 +54,7 @@ def _execute(command: object, runtime: Runtime) -> Result:
                 return Result(command.invoke())
             except Exception as error:  # noqa: BLE001 - classified by the engine
                 return Result(error=error)
-        return _sent(command.invoke, command.timeout, command, runtime.couriers)
+        return _sent(command.answer, command.timeout, command, runtime.couriers)
     if isinstance(command, Sleep):
         runtime.clock.sleep(command.seconds)
         return Result()

@@ -132,7 +132,9 @@ class Walk:
             except BaseException as error:
                 self.interrupted(run, number, error)
                 raise
-            judged = judge(run, result)
+            judged = None if result.timed_out else run.judged
+            if judged is None:
+                judged = judge(run, result)
             self.record(run, judged, number)
             if judged.kind is Kind.OK:
                 return judged

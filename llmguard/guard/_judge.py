@@ -65,8 +65,7 @@ def judge(run: Run, result: Result) -> Judged:
     """Decide how one attempt ended; objects that raise when read end in `error`."""
     try:
         if result.timed_out:
-            detail = f"no answer within {run.timeout:.3g} s"
-            return Judged(kind=Kind.TIMEOUT, detail=detail)
+            return _late(run)
         if result.error is not None:
             return _judge_error(result.error)
         value = result.value
@@ -75,6 +74,14 @@ def judge(run: Run, result: Result) -> Judged:
         return _judge_reply(run, _complete(run, value))
     except Exception as error:  # noqa: BLE001 - a foreign object may raise anything
         return _unreadable(error)
+
+
+def _late(run: Run) -> Judged:
+    if run.checking:  # which says nothing against the model
+        detail = f"it answered, but was not checked within {run.timeout:.3g} s"
+        return Judged(kind=Kind.ERROR, detail=detail)
+    detail = f"no answer within {run.timeout:.3g} s"
+    return Judged(kind=Kind.TIMEOUT, detail=detail)
 
 
 def _unreadable(error: Exception) -> Judged:

@@ -82,6 +82,25 @@ def test_three_hanging_sync_tiers_are_left(never: threading.Event) -> None:
     assert outcomes[0].attempts[-1].started >= 0.29
 
 
+def test_a_check_that_hangs_is_left_too(never: threading.Event) -> None:
+    """Checks run within the attempt's time, and hanging says nothing of a model."""
+
+    def asks_a_dead_service(value: str) -> bool:
+        return value == "known" or never.wait()
+
+    @fallback_chain(static("known"), deadline=0.3)
+    @contract(str, checks=[asks_a_dead_service])
+    @pinned(fake_pin(["anything"]))
+    def first(text: str, *, model: Model = INJECTED) -> str:
+        return model.complete(text)
+
+    with capture() as outcomes:
+        assert "known" == first("x")
+    left = outcomes[0].attempts[0]
+    assert Kind.ERROR is left.kind
+    assert "it answered, but was not checked within" in left.detail
+
+
 def test_sync_tiers_of_async_functions_are_left_too(never: threading.Event) -> None:
     """A blocking rules function cannot hold the event loop past its slice."""
 
