@@ -19,12 +19,17 @@ __all__ = ["metrics"]
     metavar="[ADDRESS:]PORT",
     help="Answer scrapes of /metrics there instead of printing; port 0 for any.",
 )
+@click.option(
+    "--dashboard", is_flag=True, help="Print the Grafana dashboard (JSON) instead."
+)
 @click.option("--openmetrics", is_flag=True, help="OpenMetrics 1.0 instead of 0.0.4.")
 @click.option("--store", "url", help="Store to read instead of the configured one.")
 @click.option("--env", help="Environment instead of the configured one.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def metrics(
+    *,
     listen: str | None,
+    dashboard: bool,
     openmetrics: bool,
     url: str | None,
     env: str | None,
@@ -36,6 +41,11 @@ def metrics(
     """
     from ..telemetry.exposition import expose
 
+    if dashboard:
+        from ..telemetry.dashboard import dashboard as grafana
+
+        emit_json(grafana())
+        return
     path = store_path(url)
     if "://" not in str(url or "") and not path.exists():
         raise click.ClickException(
