@@ -77,9 +77,10 @@ def _lines(found: Which) -> Iterator[str]:
             yield f"            {name}: {', '.join(pins)}"
     for one in found.applied:
         rev = "?" if one.rev is None else f"r{one.rev}"
-        told = age(found.at - one.at)
-        yield f"  applied   {rev:<5} {one.name}, {told} ago  {one.argv}".rstrip()
+        told = f", {age(found.at - one.at)} ago" if found.now else ""
+        yield f"  applied   {rev:<5} {one.name}{told}  {one.argv}".rstrip()
     for each in found.served:
-        yield f"  served    {each.pin}  {each.n} answers of {each.function}"
+        echo = each.model or "no echo"
+        yield f"  served    {each.pin}  {each.n} answers, echo {echo} ({each.verdict})"
     for gap in found.gaps:
         yield f"  gap       {gap}"

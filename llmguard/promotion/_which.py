@@ -11,30 +11,40 @@ from ..clock import SYSTEM_CLOCK
 from ..errors import LockError
 from ..pins import Lock, load_lock
 from ..store import Action, Entry, RouteState, Stage, Store
+from ..store.traffic import BUCKET, ServedRow
 from ._asking import environment
 from .applied import Process, applied_now
 from .request import percent
 
 __all__ = ["Served", "Which", "which"]
 
-_RECENT: Final = 300.0
+_SILENT: Final = 120.0
+"""Seconds after which a process that said nothing more is taken for gone."""
 _FIRST_LOOK: Final = 64
 _WIDER: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What one version answered in a span of time.
+    """Answers of one pin that said they came from the same model.
 
     Attributes:
-        pin: Its id.
-        function: Which function asked.
-        n: Its answers.
+        pin: Id of the pin that was asked.
+        model: Model that the provider echoed; empty when it gave none.
+        fingerprint: System fingerprint; empty when it gave none.
+        verdict: `match`, `mismatch`, or `unavailable`: an echo that says nothing.
+        n: Answers.
+        processes: How many processes had them.
+        last_at: Epoch seconds of the last one.
     """
 
     pin: str
-    function: str
+    model: str
+    fingerprint: str
+    verdict: str
     n: int
+    processes: int
+    last_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +67,8 @@ class Which:
         canary: Id and basis points, or None.
         shadows: Ids of the pins in shadow.
         quarantined: Ids of the quarantined pins.
-        applied: Live processes, and the revision that each goes by.
-        served: What really answered, by pin, the most first.
+        applied: Processes that ran, and the revision that each went by.
+        served: What really answered in those five minutes, the most first.
         gaps: What is not known, one sentence each.
     """
 
@@ -137,13 +147,11 @@ def which(
             pin for pin, stage in state.stages.items() if stage is Stage.QUARANTINED
         ),
     )
-    if at is None:
-        pins = frozenset({*_allowed(asked), *state.stages})
-        found = replace(
-            found,
-            applied=applied_now(store, env=asked.env, now=now),
-            served=_served(asked, pins=pins, since=now - _RECENT),
-        )
+    found = replace(
+        found,
+        applied=_applied(asked, at, now),
+        served=_served(asked, now if at is None else at, recent=at is None),
+    )
     return replace(found, gaps=tuple(_gaps(found, state, asked)))
 
 
@@ -162,11 +170,6 @@ def _lock(given: Lock | None) -> Lock | None:
         return load_lock()
     except LockError:
         return None
-
-
-def _allowed(asked: _Asked) -> tuple[str, ...]:
-    route = asked.lock.routes.get(asked.route) if asked.lock else None
-    return route.allowed if route else ()
 
 
 def _declared(asked: _Asked, state: RouteState, *, present: bool) -> tuple[str, str]:
@@ -201,23 +204,52 @@ def _decided(
     return None
 
 
-def _served(asked: _Asked, *, pins: frozenset[str], since: float) -> tuple[Served, ...]:
-    """Return what versions of the route answered lately, by the counts."""
-    rows = asked.store.counts.sums(asked.env, since=since)
-    found = [
-        Served(pin=row.pin, function=row.function, n=row.n)
+def _applied(asked: _Asked, at: float | None, now: float) -> tuple[Process, ...]:
+    if at is None:
+        return applied_now(asked.store, env=asked.env, now=now)
+    rows = asked.store.traffic.applied(asked.env, at=at)
+    return tuple(
+        Process(
+            name=row.process,
+            at=row.last_at,
+            env=row.env,
+            rev=row.rev,
+            stale=row.stale,
+        )
         for row in rows
-        if row.measure == "answer" and row.pin in pins
+        if row.last_at >= at - _SILENT
+    )
+
+
+def _served(asked: _Asked, at: float, *, recent: bool) -> tuple[Served, ...]:
+    """Return what providers echoed; for now, in the last five to ten minutes."""
+    rows = [*asked.store.traffic.served(asked.env, asked.route, at=at)]
+    if recent:
+        rows += asked.store.traffic.served(asked.env, asked.route, at=at - BUCKET)
+    groups: dict[tuple[str, str, str, str], list[ServedRow]] = {}
+    for row in rows:
+        key = (row.pin, row.model, row.fingerprint, row.verdict)
+        groups.setdefault(key, []).append(row)
+    found = [
+        Served(
+            pin=key[0],
+            model=key[1],
+            fingerprint=key[2],
+            verdict=key[3],
+            n=sum(row.n for row in mine),
+            processes=len({row.process for row in mine}),
+            last_at=max(row.last_at for row in mine),
+        )
+        for key, mine in groups.items()
     ]
-    return tuple(sorted(found, key=lambda one: (-one.n, one.pin, one.function)))
+    return tuple(sorted(found, key=lambda one: (-one.n, one.pin, one.model)))
 
 
 def _gaps(found: Which, state: RouteState, asked: _Asked) -> Iterator[str]:
     if not found.pin:
         yield _undeclared(asked)
-    if found.now:
-        yield from _not_applied(found, state)
-        yield from _not_served(found, state)
+    yield from _not_applied(found, state)
+    yield from _not_served(found, state)
 
 
 def _undeclared(asked: _Asked) -> str:
@@ -235,23 +267,34 @@ def _undeclared(asked: _Asked) -> str:
 
 def _not_applied(found: Which, state: RouteState) -> Iterator[str]:
     if not found.applied:
-        yield "applied: no process of this environment is running"
+        word = "is running" if found.now else "told of itself then"
+        yield f"applied: no process of this environment {word}"
     silent = [one.name for one in found.applied if one.rev is None]
     if silent:
         yield f"applied: {', '.join(silent)} do not say which revision they go by"
     for one in found.applied:
         if one.stale:
-            yield f"applied: {one.name} cannot reach the store ({one.problem})"
+            why = f" ({one.problem})" if one.problem else ""
+            yield f"applied: {one.name} could not reach the store{why}"
         elif one.rev is not None and one.behind(state.rev):
-            yield f"applied: {one.name} is at r{one.rev}, the route at r{state.rev}"
+            yield f"applied: {one.name} was at r{one.rev}, the route at r{state.rev}"
 
 
 def _not_served(found: Which, state: RouteState) -> Iterator[str]:
     if not found.served:
-        yield f"served: no answer was counted in the last {_RECENT / 60:g} minutes"
-    strange = {one.pin for one in found.served} - {found.pin, *_trying(state)}
+        yield "served: no answer of this route was recorded in those minutes"
+    for one in found.served:
+        if one.verdict == "mismatch":
+            yield f"served: {one.n} answers of {one.pin} came from {one.model!r}"
+        elif one.verdict == "unavailable":
+            yield f"served: {one.n} answers of {one.pin} do not say which model it was"
+    declared = {found.pin, *_trying(state)}
+    strange = sorted({one.pin for one in found.served} - declared)
     if strange:
-        yield f"served: {', '.join(sorted(strange))} answered, which is not declared"
+        yield (
+            f"served: {', '.join(strange)} answered, which was not declared; within a "
+            "second of a change that is the version before"
+        )
 
 
 def _trying(state: RouteState) -> tuple[str, ...]:

@@ -242,3 +242,42 @@ def test_moments(run: Run) -> None:
     run("which", "triage", "--at", "yesterday", code=2)
     assert 120.0 == Span().convert("2m", None, None)
     run("promote", "triage", "--wait", "soon", code=2)
+
+
+def test_which_tells_what_processes_applied_and_providers_served(
+    project: Project, run: Run
+) -> None:
+    """Then as now: who went by which revision, what was echoed, what is not known."""
+    from llmguard.store.traffic import AppliedRow, ServedRow
+
+    project.gates(QUIET)
+    project.promote(project.new)
+    at = project.clock.time()
+    late = {"process": "b:2", "env": "prod", "at": at - 9, "last_at": at + 60}
+    good = late | {"process": "a:1", "at": at}
+    project.store.traffic.add_applied(
+        [AppliedRow(**good, rev=3), AppliedRow(**late, rev=1, stale=True)]
+    )
+    served = {"env": "prod", "route": "triage", "fingerprint": "", "last_at": at + 1}
+    project.store.traffic.add_served(
+        [
+            ServedRow(process=p, pin=pin, model=m, verdict=v, n=n, **served)
+            for p, pin, m, v, n in [
+                ("a:1", project.new.id, "gpt-5.2-2025-12-08", "match", 7),
+                ("b:2", project.new.id, "gpt-5.2-2025-12-08", "match", 2),
+                ("b:2", project.old.id, "gpt-4o", "mismatch", 1),
+                ("a:1", project.new.id, "", "unavailable", 1),
+            ]
+        ]
+    )
+    out = run("which", "triage", "--at", str(at + 2)).output
+    assert "applied   r3    a:1" in out
+    assert f"served    {project.new.id}  9 answers, echo gpt-5.2-2025-12-08" in out
+    assert "gap       applied: b:2 could not reach the store" in out
+    assert f"gap       served: 1 answers of {project.old.id} came from 'gpt-4o'" in out
+    assert "1 answers of" in out
+    assert f"{project.old.id} answered, which was not declared" in out
+    project.clock.advance(900.0)
+    out = run("which", "triage", "--at", str(at + 800)).output
+    assert "no process of this environment told of itself then" in out
+    assert "no answer of this route was recorded" in out
