@@ -12,6 +12,11 @@ __all__ = ["shadow"]
 _COMMANDS: Final = {
     "compare": ("_shadow_compare", "Two recordings: what differs beyond the noise."),
     "plan": ("_shadow_plan", "How many requests, how long, what it costs."),
+    "export": ("_shadow_export", "The pairs that a shadow kept, as files."),
+    "report": ("_shadow_report", "What a shadow of live calls found, so far."),
+    "start": ("_shadow_start", "Run a challenger beside a route, on live calls."),
+    "status": ("_shadow_status", "What runs in shadow, and what has come of it."),
+    "stop": ("_shadow_stop", "End what runs beside a route."),
 }
 
 

@@ -17,10 +17,10 @@ from ._shadows import run_key
 from ._spec import spec_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...guard import Guard
-    from ...store import RouteState, Store
+    from ...store import RouteState, ShadowTally, Store
     from ._shadows import Shadows
 
 __all__ = ["exchange", "flush", "new_row", "tell"]
@@ -101,7 +101,9 @@ def flush(run: LiveRun, store: Store, *, last: bool = False) -> None:
         StoreError: The store could not; it is kept for the next time.
     """
     counts, pairs, spent = run.counts.drain(run.key)
-    tallies = [] if run.comparing is None else run.comparing.rows(last=last)
+    tallies: Sequence[ShadowTally] = ()
+    if run.comparing is not None:
+        tallies = run.comparing.rows(last=last)
     if not (counts or pairs or spent or tallies):
         return
     options = run.options

@@ -1,0 +1,114 @@
+"""`llmguard shadow status`: what runs in shadow, and what has come of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from ._shadow_live import env_option, json_option, opened, reported, store_option
+from ._text import age, emit_json, table
+
+if TYPE_CHECKING:
+    from ..shadow.live._read import ShadowStatus
+    from ..store import ShadowRun, Store
+
+__all__ = ["status_command"]
+
+
+@click.command("status")
+@click.argument("subject", required=False)
+@click.option("--all", "everything", is_flag=True, help="Those that stopped, too.")
+@env_option
+@json_option
+@store_option
+def status_command(
+    *,
+    subject: str | None,
+    everything: bool,
+    env: str | None,
+    as_json: bool,
+    url: str | None,
+) -> None:
+    """Show what runs in shadow, or the shadows of SUBJECT: a route, function or id."""
+    from ..shadow.live._read import document_of, status_of
+
+    store, now = opened(url), time.time()
+    runs = _runs(store, subject, env, everything=everything)
+    found = reported(lambda: [status_of(store, run, now=now) for run in runs])
+    if as_json:
+        emit_json([document_of(each) for each in found])
+    elif not found:
+        click.echo(
+            "nothing runs in shadow; `llmguard shadow start ROUTE PIN` begins it"
+        )
+    else:
+        click.echo("\n\n".join(_text(each, now) for each in found))
+
+
+def _runs(
+    store: Store, subject: str | None, env: str | None, *, everything: bool
+) -> list[ShadowRun]:
+    from .. import config
+    from ._shadow_live import runs_of
+
+    wanted = env or config.load().env
+    if subject is not None:
+        runs = list(runs_of(store, subject, wanted))
+        return runs if everything else runs[:1]
+    return list(store.shadow.runs(env=wanted, running=not everything))
+
+
+def _text(status: ShadowStatus, now: float) -> str:
+    run = status.run
+    head = f"{run.id}  {run.subject} ({run.env})  challenger {run.pin}  {run.state}"
+    lines = [head if run.running else f"{head}: {run.reason}"]
+    rows: list[tuple[str, str]] = [
+        ("since", f"{age(now - run.started_at)} ago, by {run.actor}"),
+        ("calls seen", f"{status.seen:,}; sampled {status.sampled:,}"),
+        ("compared", f"{status.compared:,}; drawn twice {status.doubled:,}"),
+        ("budget", _budget(status)),
+        ("challenger", _words(dict(status.challenger)) or "not asked yet"),
+    ]
+    rows += [("seconds", _seconds(status))]
+    rows += [(f"  {name}", f"{n:,}") for name, n in status.apart.items()]
+    lines.append(table([(name, value) for name, value in rows]))
+    if len(status.strata) > 1:
+        head_row: list[tuple[object, ...]] = [("stratum", "seen", "sampled")]
+        strata = [
+            (name or "(no label)", f"{seen:,}", f"{sampled:,}")
+            for name, (seen, sampled) in status.strata.items()
+        ]
+        lines.append(table([*head_row, *strata], indent=4))
+    return "\n".join(lines)
+
+
+def _budget(status: ShadowStatus) -> str:
+    run = status.run
+    parts = [f"{run.calls:,}"]
+    if run.calls_limit is not None:
+        parts[0] += f" of {run.calls_limit:,}"
+    parts[0] += " calls taken"
+    if run.cost or run.cost_limit:
+        limit = "" if run.cost_limit is None else f" of ${run.cost_limit:,.2f}"
+        parts.append(f"${run.cost:,.4f}{limit}")
+    if status.hours_left is not None:
+        parts.append(f"{status.hours_left:.1f} h left")
+    if status.tokens:
+        parts.append(f"{status.tokens:,} tokens")
+    return "; ".join(parts)
+
+
+def _seconds(status: ShadowStatus) -> str:
+    names = ("incumbent", "challenger")
+    shown = [
+        f"{name} {seconds:.3g}"
+        for name, seconds in zip(names, status.seconds, strict=True)
+        if seconds is not None
+    ]
+    return f"mean {', '.join(shown)}" if shown else "-"
+
+
+def _words(kinds: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {kind}" for kind, n in kinds.items())
