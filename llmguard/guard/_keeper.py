@@ -23,7 +23,9 @@ from ..telemetry.activity import Activity, process_name
 from ..telemetry.growth import Growth
 from ..telemetry.objectives import Objective, declared
 from ..telemetry.tally import TALLY
+from ..telemetry.traffic import TRAFFIC
 from ._forks import renew_after_fork
+from ._traffic import Mover
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -55,6 +57,7 @@ class Keeper:
         self._period = period
         self.activity = Activity()
         self.growth = Growth(TALLY)
+        self.mover = Mover()
         self.problem: Exception | None = None
         self._reset()
         renew_after_fork(self)
@@ -63,6 +66,7 @@ class Keeper:
         """Start without a thread in a forked child, and without its parent's counts."""
         self.activity.renew()
         self.growth.renew()
+        self.mover.renew()
         self._reset()
 
     def _reset(self) -> None:
@@ -85,6 +89,7 @@ class Keeper:
                 self.exchange()
                 add_hook(self.activity)
                 add_hook(TALLY)
+                add_hook(TRAFFIC)
                 self._thread = threading.Thread(
                     target=self._run, name="llmguard-keeper", daemon=True
                 )
@@ -143,6 +148,7 @@ class Keeper:
             store.add_activity(rows)
         self._count(store)
         store.beat(process_name(), _about())
+        self.mover.move(store, breakers)
         for callback in _OTHERS:
             callback(store)
 

@@ -1,0 +1,226 @@
+"""What models said they were, and how arms did: counted per call, moved by the keeper.
+
+Like the counts of `activity`: a call adds to dicts in memory, and a store that is down
+costs nothing but time until what waits is written.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import field
+from typing import Final
+
+from .._dataclass import dataclass
+from ..outcome import POLICY, Attempt, Kind, Outcome, Signal
+
+__all__ = [
+    "TRAFFIC",
+    "ArmKey",
+    "EchoKey",
+    "Exposure",
+    "Held",
+    "Traffic",
+    "bin_edges",
+    "latency_bin",
+]
+
+_BUCKET: Final = 300
+_HOUR: Final = 3600
+_MAX_ROWS: Final = 10_000
+"""Distinct rows of each kind held between two flushes."""
+_STEP: Final = math.log(1.1)
+_SMALLEST: Final = 1e-4
+_ANSWERED: Final = frozenset(
+    {
+        Kind.OK,
+        Kind.REFUSAL,
+        Kind.TRUNCATED,
+        Kind.FILTERED,
+        Kind.EMPTY,
+        Kind.BAD_JSON,
+        Kind.SCHEMA,
+        Kind.SEMANTIC,
+        Kind.LOW_CONFIDENCE,
+    }
+)
+"""How an attempt ends that got an answer, which could have said who gave it."""
+_NOT_ASKED: Final = frozenset({Kind.OPEN, Kind.SKIPPED})
+
+EchoKey = tuple[int, str, str, str]
+"""Five minutes since the epoch, pin, echoed model, fingerprint."""
+ArmKey = tuple[int, str, str, str, str]
+"""Hours since the epoch, experiment, arm, pin, measure."""
+
+
+@dataclass(slots=True)
+class Exposure:
+    """What one unit met of one arm since the last flush."""
+
+    pin: str
+    rev: int
+    first_at: float
+    last_at: float
+    n: int = 1
+
+
+@dataclass(slots=True)
+class Held:
+    """Increments: echoes as [n, last_at], arms as [n, total], exposures."""
+
+    echoes: dict[EchoKey, list[float]] = field(
+        default_factory=dict[EchoKey, list[float]]
+    )
+    arms: dict[ArmKey, list[float]] = field(default_factory=dict[ArmKey, list[float]])
+    exposures: dict[tuple[str, str, str], Exposure] = field(
+        default_factory=dict[tuple[str, str, str], Exposure]
+    )
+
+
+def latency_bin(seconds: float) -> int:
+    """Return the bin of a latency: each is a tenth wider than the one before."""
+    return max(0, math.ceil(math.log(max(seconds, _SMALLEST) / _SMALLEST) / _STEP))
+
+
+def bin_edges(number: int) -> tuple[float, float]:
+    """Return the seconds between which the latencies of a bin lie."""
+    upper = _SMALLEST * math.exp(_STEP * number)
+    return (upper / math.exp(_STEP) if number else 0.0), upper
+
+
+class Traffic:
+    """Increments since the last `drain()`; usable as a telemetry hook.
+
+    Attributes:
+        lost: Increments that found no place.
+    """
+
+    __slots__ = ("_held", "_lock", "lost")
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Start from zero, as a forked child does: what it holds is its parent's."""
+        self._lock = threading.Lock()
+        self._held = Held()
+
+    def __call__(self, outcome: Outcome) -> None:
+        """Count the echoes of one call, and what its arm makes of it."""
+        with self._lock:
+            for one in outcome.attempts:
+                if one.pin and (one.kind in _ANSWERED or one.served_model):
+                    self._echo(one, outcome.at + one.started)
+            if outcome.arm:
+                self._arm(outcome)
+
+    def note(
+        self, *, experiment: str, arm: str, pin: str, measure: str, at: float
+    ) -> None:
+        """Count something that was learnt after the call, such as `corrected`."""
+        with self._lock:
+            self._add((int(at // _HOUR), experiment, arm, pin, measure), 1, 0.0)
+
+    def drain(self) -> Held:
+        """Return the increments, and start again from zero."""
+        with self._lock:
+            held, self._held = self._held, Held()
+        return held
+
+    def put_back(self, held: Held) -> None:
+        """Take increments back that could not be written."""
+        with self._lock:
+            for echo, (n, last) in held.echoes.items():
+                self._add_echo(echo, n, last)
+            for arm, (n, total) in held.arms.items():
+                self._add(arm, n, total)
+            for key, one in held.exposures.items():
+                self._expose(key, one)
+
+    def _echo(self, attempt: Attempt, at: float) -> None:
+        key = (
+            int(at // _BUCKET),
+            attempt.pin,
+            attempt.served_model or "",
+            attempt.fingerprint or "",
+        )
+        self._add_echo(key, 1, at)
+
+    def _add_echo(self, key: EchoKey, n: float, at: float) -> None:
+        cell = self._held.echoes.get(key)
+        if cell is not None:
+            cell[0] += n
+            cell[1] = max(cell[1], at)
+        elif len(self._held.echoes) < _MAX_ROWS:
+            self._held.echoes[key] = [n, at]
+        else:
+            self.lost += 1
+
+    def _arm(self, outcome: Outcome) -> None:
+        own = [one for one in outcome.attempts if not one.tier_index]
+        if not own:
+            return
+        pin = own[0].pin
+        about = (int(outcome.at // _HOUR), outcome.experiment, outcome.arm, pin)
+        for measure, total in _measures(outcome, own, pin):
+            self._add((*about, measure), 1, total)
+        if outcome.unit:
+            met = Exposure(pin, outcome.revision, outcome.at, outcome.at)
+            self._expose((outcome.experiment, outcome.unit, outcome.arm), met)
+
+    def _add(self, key: ArmKey, n: float, total: float) -> None:
+        cell = self._held.arms.get(key)
+        if cell is not None:
+            cell[0] += n
+            cell[1] += total
+        elif len(self._held.arms) < _MAX_ROWS:
+            self._held.arms[key] = [n, total]
+        else:
+            self.lost += 1
+
+    def _expose(self, key: tuple[str, str, str], met: Exposure) -> None:
+        known = self._held.exposures.get(key)
+        if known is not None:
+            known.n += met.n
+            known.last_at = max(known.last_at, met.last_at)
+        elif len(self._held.exposures) < _MAX_ROWS:
+            self._held.exposures[key] = met
+        else:
+            self.lost += 1
+
+
+def _measures(
+    outcome: Outcome, own: list[Attempt], pin: str
+) -> list[tuple[str, float]]:
+    """Return what one call adds to its arm: measures and what they sum.
+
+    A rate of valid answers counts first attempts only, as breakers and suites do: what
+    a re-ask mended was broken.
+    """
+    found = [("calls", outcome.elapsed)]
+    if any(one.kind is Kind.OPEN and one.pin == pin for one in own):
+        found.append(("diverted", 0.0))
+    asked = [one for one in own if one.pin == pin and one.kind not in _NOT_ASKED]
+    if not asked:
+        return found
+    first = asked[0]
+    policy = POLICY[first.kind]
+    if policy.behaviour is not Signal.IGNORE:
+        valid = policy.behaviour is Signal.SUCCESS
+        found.append(("valid" if valid else "invalid", 0.0))
+        found.append((f"latency:{latency_bin(first.elapsed)}", first.elapsed))
+    elif policy.infra is Signal.FAILURE:
+        found.append(("failed", 0.0))
+    if outcome.kind is Kind.OK and outcome.pin == pin:
+        found.append(("answered", 0.0))
+    for one in asked:
+        if one.usage is not None and one.usage.input_tokens is not None:
+            found.append(("input_tokens", float(one.usage.input_tokens)))
+        if one.usage is not None and one.usage.output_tokens is not None:
+            found.append(("output_tokens", float(one.usage.output_tokens)))
+    return found
+
+
+TRAFFIC: Final = Traffic()
+"""The one of this process; the keeper moves it to the store."""
