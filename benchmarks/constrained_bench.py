@@ -101,10 +101,10 @@ FULL: Final[Mapping[str, Plan]] = MappingProxyType(
         ),
         "tiny, vocabulary 2k": Plan(model=_random("tiny", SHAPES["tiny"]), rounds=21),
         "embedded triage-1.0, vocabulary 2k": Plan(
-            model=_embedded, schemas=100, ours=100, rounds=21
+            model=_embedded, schemas=100, ours=EVERY, rounds=21
         ),
         "random weights, vocabulary 32k": Plan(
-            model=_random("v32", VOCABULARY), schemas=100, ours=EVERY
+            model=_random("v32", VOCABULARY), schemas=EVERY
         ),
     }
 )

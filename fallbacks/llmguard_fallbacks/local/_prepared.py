@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 from llmguard.outcome import Violation
 
 from ._grammar import Grammar, compile_first, compile_grammar
 from ._imports import load
-from ._schema import LADDER
+from ._schema import LADDER, Limits
 from ._schema_size import shortest, text_bytes, worst_size
 from ._schema_types import SchemaRefusedError, pointer
 
@@ -39,10 +40,21 @@ class Prepared:
         self._sizes: dict[int, int] = {}
 
     def grammar(self, rung: int) -> Grammar:
-        """Return the grammar within the limits of one rung of the ladder."""
+        """Return the grammar within the limits of one rung of the ladder.
+
+        A recursion that needs more depth gets it: the other limits still hold.
+        """
         if rung not in self._grammars:
-            self._grammars[rung] = compile_grammar(self._schema, limits=LADDER[rung])
+            self._grammars[rung] = self._deep_enough(LADDER[rung])
         return self._grammars[rung]
+
+    def _deep_enough(self, limits: Limits) -> Grammar:
+        try:
+            return compile_grammar(self._schema, limits=limits)
+        except SchemaRefusedError:
+            if limits.depth >= LADDER[0].depth:
+                raise
+            return self._deep_enough(replace(limits, depth=limits.depth + 1))
 
     def first(self) -> int:
         """Return the first rung that compiles; see `compile_first`."""
@@ -66,15 +78,17 @@ class Prepared:
     def need(self, room: int) -> int:
         """Return about how many tokens an answer needs that is drawn within `room`.
 
-        Where no rung is sure to fit, that is the shortest answer with a few words in
-        each of its texts.
+        Where no rung is sure to fit, that is an answer without options, with a word or
+        two in each of its texts, which may be drawn letter by letter.
         """
         if 2 * self.least <= room:  # the usual case, and it compiles nothing
             return self.least
         rung = self.rung_that_fits(room)
         if self.size(rung) <= room:
             return self.least
-        return self._tokens(shortest(self.grammar(rung).finite.schema, full=True))
+        schema = self.grammar(rung).finite.schema
+        bare, full = shortest(schema), shortest(schema, full=True)
+        return self._tokens(bare) + len(full) - len(bare)
 
     def rung_that_fits(self, room: int, *, above: int = -1) -> int:
         """Return the first rung whose longest answer fits, else the tightest one.
@@ -88,7 +102,7 @@ class Prepared:
             try:
                 size = self.size(rung)
             except SchemaRefusedError:
-                break  # a recursion, for example, that needs more depth
+                continue
             best = rung
             if size <= room:
                 break

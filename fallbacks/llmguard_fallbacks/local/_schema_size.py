@@ -7,10 +7,12 @@ come byte by byte.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from re import _parser as _sre  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType] - who else tells a width?
+from typing import Any, Final, cast
 
 from ._schema_leaf import FORMATS
 from ._schema_types import Node, is_map
@@ -20,11 +22,13 @@ __all__ = ["shortest", "text_bytes", "worst_size"]
 _FORMAT_BYTES: Final[Mapping[str, int]] = {
     f"^({pattern})$": length for pattern, length in FORMATS.values()
 }
-_FREE_KEY: Final = re.compile(r"\^\[[^]]+\]\[[^]]+\]\{0,(\d+)\}\$")
+_WIDE: Final = re.compile(r"\.|\[\^|\\[a-zA-Z]")
+"""What may match characters of more than one byte: escapes too, as `\\w` does."""
 _UNKNOWN_KEY: Final = 4 * 256
 _CHARACTER: Final = 4
 """Bytes of a character, at most: UTF-8 of four bytes, or a two-byte escape."""
 _NUMBER: Final = 40
+_parse: Final = cast("Callable[[str], Any]", _sre.parse)  # pyright: ignore[reportUnknownMemberType] - as above
 _WORDS: Final = "this is what texts are made of "
 """Stands for texts: letters of one kind would take more tokens than they do."""
 
@@ -56,7 +60,7 @@ def shortest(schema: Node, *, full: bool = False) -> str:
 
     Args:
         schema: What `make_finite` made, definitions included.
-        full: Make texts as long as they may be instead.
+        full: Take the longest of alternatives, and texts as long as they may be.
     """
     return _Shortest(schema.get("$defs", {}), full=full).of(schema)
 
@@ -117,16 +121,22 @@ def _scalar_bytes(node: Node) -> int:
     return _NUMBER if kind == "number" else len("false")
 
 
+@functools.lru_cache(maxsize=1024)
 def _key_bytes(pattern: str) -> int:
-    """Return the bytes of the longest key that a pattern of ours matches."""
-    free = _FREE_KEY.fullmatch(pattern)
-    return _UNKNOWN_KEY if free is None else 1 + int(free[1])
+    """Return the bytes of the longest key that a pattern of ours matches, at most."""
+    try:
+        widest = int(_parse(pattern).getwidth()[1])
+    except (re.error, RecursionError):  # what another engine reads, and Python does not
+        return _UNKNOWN_KEY
+    wide = _WIDE.search(pattern) is not None or not pattern.isascii()
+    return min(widest * (_CHARACTER if wide else 1), _UNKNOWN_KEY)
 
 
 class _Shortest:
     def __init__(self, definitions: Mapping[str, Node], *, full: bool) -> None:
         self._definitions = definitions
         self._length = "maxLength" if full else "minLength"
+        self._pick = max if full else min
         self._known: dict[str, str] = {}
 
     def of(self, node: Node) -> str:
@@ -137,9 +147,9 @@ class _Shortest:
                 self._known[name] = self.of(self._definitions[name])
             return self._known[name]
         if "anyOf" in node:
-            return min((self.of(each) for each in node["anyOf"]), key=len)
+            return self._pick((self.of(each) for each in node["anyOf"]), key=len)
         if "enum" in node:
-            return min((_written(value) for value in node["enum"]), key=len)
+            return self._pick((_written(value) for value in node["enum"]), key=len)
         kind = node["type"]
         if kind == "object":
             return self._object(node)
