@@ -254,14 +254,11 @@ def _act(a: Reading, b: Reading) -> Divergence:
         before=a.act.value,
         after=b.act.value,
         severity=Severity.CRITICAL,
-        detail=f"{a.act} -> {b.act}",
     )
 
 
 def _plain(rung: Rung, path: str, before: str, after: str) -> Divergence:
-    return Divergence(
-        rung=rung, path=path, before=before, after=after, detail=f"{before} -> {after}"
-    )
+    return Divergence(rung=rung, path=path, before=before, after=after)
 
 
 def _minor(path: str, before: str, after: str) -> Divergence:
@@ -271,7 +268,6 @@ def _minor(path: str, before: str, after: str) -> Divergence:
         before=before,
         after=after,
         severity=Severity.MINOR,
-        detail=f"{before} -> {after}",
     )
 
 
@@ -284,7 +280,7 @@ def _length(ratio: float, *, most: float, note: float) -> Divergence:
         before="length",
         after=f"{most if far > most else note:g} times {word}",
         severity=Severity.MINOR if far > most else Severity.NOTE,
-        detail=f"{far:.1f} times {word}",
+        note=f"{far:.1f} times {word}",
     )
 
 
@@ -302,7 +298,7 @@ def _codes(a: Reading, b: Reading, found: list[Divergence]) -> None:
                 path="@defines",
                 before=", ".join(gone)[:40] or "nothing more",
                 after=", ".join(new)[:40] or "nothing more",
-                detail=f"no longer defines {gone}, newly defines {new}",
+                note=f"no longer defines {gone}, newly defines {new}",
                 open=True,
             )
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import field
 from typing import Final
 
 from .._dataclass import dataclass
+from ..contract._show import show
 from ._draw import Act
 
 __all__ = ["DIRECTIONS", "TRAITS", "Divergence", "Rung", "Severity", "named_direction"]
@@ -58,7 +60,8 @@ class Divergence:
         before: What the first draw shows there.
         after: What the second one shows.
         severity: How much it matters.
-        detail: One phrase for people, with the values.
+        note: One phrase for people, where the two ends do not say it all.
+        values: What stands there in the two draws, where that is not the ends.
         open: True when the two ends quote values that were never declared: content,
             not metadata.
     """
@@ -68,13 +71,23 @@ class Divergence:
     before: str
     after: str
     severity: Severity = Severity.MAJOR
-    detail: str = ""
+    note: str = ""
+    values: tuple[object, object] | None = field(default=None, compare=False)
     open: bool = False
 
     @property
     def direction(self) -> str:
         """Both ends, such as `answer -> refusal`; directions are never added up."""
         return f"{self.before} -> {self.after}"
+
+    @property
+    def detail(self) -> str:
+        """One phrase for people, with the values."""
+        if self.values is None:
+            return self.note or self.direction
+        # Written for the few that are shown, not for each of a million.
+        old, new = (show(value, path=self.path) for value in self.values)
+        return f"{old} -> {new}"
 
     @property
     def counts(self) -> bool:

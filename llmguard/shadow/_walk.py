@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, TypeGuard
 
 from ..contract._digest import canonical
-from ..contract._show import hidden, show
+from ..contract._show import hidden
 from ._rule import Rule, kind_of
 from ._rungs import Divergence, Rung, Severity
 
@@ -27,6 +27,7 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?")
 _DIGITS: Final = 24
 _MANY: Final = 20
 _DEEPEST: Final = 64
+_SCALARS: Final = frozenset({str, int, float, bool})
 
 
 def differences(
@@ -48,14 +49,17 @@ def _compare(
     a: Any, b: Any, rule_of: RuleOf, where: tuple[str, str, int]
 ) -> Iterator[Divergence]:
     at, name, depth = where
-    if a is b or depth > _DEEPEST:
+    # Most fields of most pairs are equal: no rule can make a difference of them.
+    if a is b or depth > _DEEPEST or (type(a) is type(b) in _SCALARS and a == b):
+        return
+    if _is_dict(a) and _is_dict(b):
+        if rule_of(at, name, None, None).how != "ignore":
+            yield from _objects(a, b, rule_of, (at, depth))
         return
     rule = rule_of(at, name, a, b)
     if rule.how == "ignore":
         return
-    if _is_dict(a) and _is_dict(b):
-        yield from _objects(a, b, rule_of, (at, depth))
-    elif _is_list(a) and _is_list(b):
+    if _is_list(a) and _is_list(b):
         if rule.how == "set":
             yield from _sets(a, b, at, rule)
         else:
@@ -86,12 +90,12 @@ def _objects(
         if key in b:
             yield from _compare(value, b[key], rule_of, (below, key, depth + 1))
         elif rule_of(below, key, value, None).how != "ignore":
-            yield _structure(below, "present", "missing", show(value, path=below))
+            yield _structure(below, "present", "missing", (value, None))
     for key, value in b.items():
         if key not in a:
             below = f"{at}/{_escape(key)}"
             if rule_of(below, key, None, value).how != "ignore":
-                yield _structure(below, "missing", "present", show(value, path=below))
+                yield _structure(below, "missing", "present", (None, value))
 
 
 def _arrays(
@@ -99,7 +103,7 @@ def _arrays(
 ) -> Iterator[Divergence]:
     at, name, depth = where
     if len(a) != len(b):
-        yield _structure(at, _items(len(a)), _items(len(b)), "")
+        yield _structure(at, _items(len(a)), _items(len(b)), (a, b))
         return
     for one, other in zip(a, b, strict=True):
         yield from _compare(one, other, rule_of, (f"{at}/*", name, depth + 1))
@@ -112,7 +116,7 @@ def _sets(a: list[Any], b: list[Any], at: str, rule: Rule) -> Iterator[Divergenc
         return
     before = _label(gone[0]) if len(gone) == 1 else _items(len(gone))
     after = _label(new[0]) if len(new) == 1 else _items(len(new))
-    yield _decision(at, before, after, rule, f"lost {gone[:3]}, gained {new[:3]}")
+    yield _decision(at, before, after, rule, (gone[:3], new[:3]))
 
 
 def _scalars(a: object, b: object, at: str, rule: Rule) -> Divergence | None:
@@ -122,11 +126,11 @@ def _scalars(a: object, b: object, at: str, rule: Rule) -> Divergence | None:
     if kinds[0] != kinds[1]:
         if "null" in kinds:
             ends = [_end(value, rule) for value in (a, b)]
-            return _decision(at, ends[0], ends[1], rule, _both(a, b, at))
-        return _structure(at, kinds[0], kinds[1], _both(a, b, at))
+            return _decision(at, ends[0], ends[1], rule, (a, b))
+        return _structure(at, kinds[0], kinds[1], (a, b))
     if rule.how == "text" and kinds[0] == "string":
         before, after = label_of(a, rule), label_of(b, rule)
-        return None if before == after else _decision(at, before, after, rule)
+        return None if before == after else _decision(at, before, after, rule, (a, b))
     return None if _same(a, b) else _exact(a, b, at, rule)
 
 
@@ -138,7 +142,7 @@ def _exact(a: object, b: object, at: str, rule: Rule) -> Divergence:
         before = "value"
     if before == "(empty)" and not rule.choices:
         after = "value"
-    return _decision(at, before, after, rule, _both(a, b, at))
+    return _decision(at, before, after, rule, (a, b))
 
 
 def _end(value: object, rule: Rule) -> str:
@@ -166,15 +170,14 @@ def _date(text: str) -> object:
 
 def _numbers(a: object, b: object, at: str, rule: Rule) -> Divergence | None:
     x, y = number_in(a), number_in(b)
-    detail = _both(a, b, at)
     if x is None and y is None:
         return None if _same(a, b) else _exact(a, b, at, Rule(how="text"))
     if x is None or y is None:
-        return _decision(at, _numeric(a), _numeric(b), rule, detail)
+        return _decision(at, _numeric(a), _numeric(b), rule, (a, b))
     allowed = max(rule.absolute, rule.relative * max(abs(x), abs(y)))
     if abs(x - y) <= allowed:
         return None
-    return _decision(at, "number", "higher" if y > x else "lower", rule, detail)
+    return _decision(at, "number", "higher" if y > x else "lower", rule, (a, b))
 
 
 def _numeric(value: object) -> str:
@@ -243,22 +246,20 @@ def _items(count: int) -> str:
     return f"{shown} item{'s' * (count != 1)}"
 
 
-def _both(a: object, b: object, at: str) -> str:
-    return f"{show(a, path=at)} -> {show(b, path=at)}"
-
-
 def _escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _structure(at: str, before: str, after: str, detail: str) -> Divergence:
+def _structure(
+    at: str, before: str, after: str, values: tuple[object, object]
+) -> Divergence:
     return Divergence(
-        rung=Rung.STRUCTURE, path=at, before=before, after=after, detail=detail
+        rung=Rung.STRUCTURE, path=at, before=before, after=after, values=values
     )
 
 
 def _decision(
-    at: str, before: str, after: str, rule: Rule, detail: str = ""
+    at: str, before: str, after: str, rule: Rule, values: tuple[object, object]
 ) -> Divergence:
     return Divergence(
         rung=Rung.DECISION,
@@ -266,6 +267,6 @@ def _decision(
         before=before,
         after=after,
         severity=Severity.CRITICAL if rule.critical else Severity.MAJOR,
-        detail=detail or f"{before} -> {after}",
+        values=values,
         open=not rule.choices and rule.how in {"exact", "set"},
     )

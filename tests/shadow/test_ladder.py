@@ -308,7 +308,7 @@ def test_what_holds_content_can_be_sealed() -> None:
         Draw(text='{"order_id": "A"}'), Draw(text='{"order_id": "B"}')
     )
     assert ids is not None
-    assert ("value -> other value", "") == (
+    assert ("value -> other value", "value -> other value") == (
         ids.sealed().direction,
         ids.sealed().detail,
     )
