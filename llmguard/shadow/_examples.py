@@ -60,6 +60,17 @@ class Example:
     open: bool = False
 
     @property
+    def sure(self) -> str:
+        """Which version was drawn again and agreed with itself; empty for none."""
+        if not self.stable:
+            return ""
+        names = ("the incumbent", "the challenger")
+        drawn = [n for n, draws in zip(names, self.repeats, strict=True) if draws]
+        if len(drawn) == len(names):
+            return "both versions agree with themselves"
+        return f"{drawn[0]} agrees with itself" if drawn else ""
+
+    @property
     def group(self) -> Key:
         """What it is an example of; open values are one kind, whatever they are."""
         before, after = self.before, self.after

@@ -15,7 +15,7 @@ from ._evidence import ShadowVerdict
 from ._rungs import DIRECTIONS
 from ._series import Series, Sizes
 from ._tally import Tally
-from ._words import many, percent, points
+from ._words import many, odds, percent, points
 
 __all__ = ["Judgement", "Rates", "Thresholds", "judge", "rates_of"]
 
@@ -94,11 +94,21 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A verdict, why, and what raised the alarm."""
+    """A verdict, why, and what raised the alarm.
+
+    Attributes:
+        verdict: What a tally says.
+        reason: One sentence.
+        alarms: What raised the alarm.
+        more: Requests to be drawn twice until a verdict can be expected, so that a
+            window of low traffic can be extended; None when there is one already, or
+            when more of the same would not bring it.
+    """
 
     verdict: ShadowVerdict
     reason: str
     alarms: tuple[str, ...] = ()
+    more: int | None = None
 
 
 def rates_of(series: Series, sizes: Sizes) -> Rates:
@@ -136,7 +146,8 @@ def judge(tally: Tally, thresholds: Thresholds, *, known_bad: float = 0.0) -> Ju
     if not doubled:
         return _undecided(
             "the incumbent was never drawn twice, so its own noise is not known: "
-            "repeat it on a part of the requests"
+            "repeat it on a part of the requests",
+            more=thresholds.minimum,
         )
     alarms = tuple(_alarms(tally, total, thresholds))
     if alarms:
@@ -146,8 +157,8 @@ def judge(tally: Tally, thresholds: Thresholds, *, known_bad: float = 0.0) -> Ju
     return _unless_safe(tally, total, thresholds, known_bad)
 
 
-def _undecided(reason: str) -> Judgement:
-    return Judgement(verdict=ShadowVerdict.UNDECIDED, reason=reason)
+def _undecided(reason: str, *, more: int | None = None) -> Judgement:
+    return Judgement(verdict=ShadowVerdict.UNDECIDED, reason=reason, more=more)
 
 
 def _unless_safe(
@@ -158,7 +169,8 @@ def _unless_safe(
     if missing > 0:
         return _undecided(
             f"{many(doubled, 'request')} with a second draw of the incumbent; "
-            f"{thresholds.minimum} are needed, go on until {missing} more are there"
+            f"{thresholds.minimum} are needed, go on until {missing} more are there",
+            more=missing,
         )
     theirs, mine = (meter.lost_share for meter in tally.meters)
     if mine - theirs > thresholds.lost:
@@ -182,10 +194,24 @@ def _unless_safe(
             reason=f"no alarm, and a divergence of {limit} beyond the noise is refuted "
             f"({many(total.sizes.of('net'), 'request')} drawn twice)",
         )
-    return _undecided(
-        f"no alarm, but {name} of {limit} is not refuted yet (evidence "
-        f"{math.exp(min(safe, 50)):.3g} of {thresholds.evidence:g}): go on"
+    more = _more(safe, doubled, thresholds)
+    ending = (
+        "more of the same will not settle it"
+        if more is None
+        else f"about {many(more, 'request')} drawn twice more would"
     )
+    return _undecided(
+        f"no alarm, but {name} of {limit} is not refuted (evidence {odds(safe)} of "
+        f"{thresholds.evidence:g}); {ending}",
+        more=more,
+    )
+
+
+def _more(safe: float, n: int, limits: Thresholds) -> int | None:
+    """Return requests until the evidence is there, if it grows on as it did."""
+    if safe <= 0:
+        return None
+    return max(math.ceil(n * (math.log(limits.evidence) / safe - 1)), 1)
 
 
 def _alarms(tally: Tally, total: Cell, limits: Thresholds) -> Iterator[str]:

@@ -30,6 +30,7 @@ _ASKS: Final = re.compile(
     re.IGNORECASE,
 )
 _LONGEST: Final = 600
+_END: Final = 250
 _CODE: Final = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _MARKS: Final = re.compile(r"\*\*|^#{1,6} ", re.MULTILINE)
 
@@ -37,15 +38,16 @@ _MARKS: Final = re.compile(r"\*\*|^#{1,6} ", re.MULTILINE)
 def is_clarification(text: str) -> bool:
     """Tell whether a text asks back instead of answering, by its words; English.
 
-    Short texts only (600 characters), which ask for something and end in a question
-    or a request: an answer that closes with "do you want more?" is longer.
+    It must be short (600 characters, code aside) and ask for something in its last 250:
+    a long answer that closes with an offer of more is an answer.
     """
-    bare = text.strip()
+    bare = _CODE.sub("", text).strip()
     if not bare or len(bare) > _LONGEST:
         return False
-    if "?" not in bare and "lease" not in bare and "need" not in bare:
+    end = bare[-_END:]
+    if "?" not in end and "lease" not in end and "need" not in end:
         return False
-    return _ASKS.search(bare) is not None
+    return _ASKS.search(end) is not None
 
 
 def script(text: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .._version import __version__
 from ..store import EvidenceStore
+from ._cell import Cell
 from ._estimate import Estimate
 from ._evidence import Figure, ShadowEvidence, ShadowVerdict
 from ._examples import Example
@@ -28,6 +29,7 @@ from ._rows import (
     version_of,
 )
 from ._tally import Tally
+from ._words import points
 
 __all__ = [
     "DirectionRow",
@@ -67,6 +69,8 @@ class Report:
         paths: Fields and traits, the largest net first.
         transitions: Directed changes, the largest net first.
         more_transitions: True when rarer ones were folded together.
+        more: Requests to be drawn twice until a verdict can be expected; None when
+            there is one, or when more of the same would not bring it.
         detectable: Smallest net that would be declared with 80 % chance at this many
             requests; None without repeats.
         examples: The tail, most severe first.
@@ -101,6 +105,7 @@ class Report:
     paths: tuple[PathRow, ...]
     transitions: tuple[TransitionRow, ...]
     more_transitions: bool
+    more: int | None
     detectable: float | None
     examples: tuple[Example, ...]
     thresholds: Thresholds
@@ -213,17 +218,30 @@ def report(
         paths=paths_of(tally, total.sizes),
         transitions=moves,
         more_transitions=tally.transitions.dropped,
+        more=found.more,
         detectable=detectable(total.main, total.sizes, evidence=limits.evidence),
         examples=tail_of(tally, moves),
         thresholds=limits,
         clustered=tally.clustered,
-        notes=tuple(notes),
+        notes=(*notes, *_register_note(total, limits)),
         inputs=inputs or {},
         ladder_digest=tally.ladder.digest,
         content_digest=tally.digest,
         started=started,
         at=at,
     )
+
+
+def _register_note(total: Cell, limits: Thresholds) -> Iterator[str]:
+    """Say that the register changed, which raises no alarm by itself."""
+    found = rates_of(total.register, total.sizes)
+    seen = found.beyond_noise
+    declared = found.log_e >= math.log(limits.evidence)
+    if seen and seen.value > limits.excess and declared:
+        yield (
+            f"the register changed {points(seen.value)} beyond the noise (length, "
+            "markup, tone): no alarm, but readers and parsers may notice"
+        )
 
 
 def _figure(found: Estimate | None) -> Figure | None:

@@ -189,9 +189,7 @@ def _weight(row: TransitionRow) -> tuple[bool, float, str, str, str]:
 
 def tail_of(tally: Tally, rows: Sequence[TransitionRow]) -> tuple[Example, ...]:
     """Return examples: the most severe and surest first, then the commonest kind."""
-    size = {
-        (r.path, r.before, r.after): r.rate if r.net is None else r.net for r in rows
-    }
+    size = {(row.path, row.before, row.after): _weight(row)[1] for row in rows}
 
     def order(each: Example) -> tuple[object, ...]:
         sure = {True: 0, None: 1, False: 2}[each.stable]

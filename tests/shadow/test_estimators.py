@@ -136,7 +136,11 @@ def test_a_critical_field_alarms_by_itself() -> None:
 
 @pytest.mark.parametrize(
     ("n", "part"),
-    [(0, "never drawn twice"), (100, "go on until 200 more"), (300, "not refuted yet")],
+    [
+        (0, "never drawn twice"),
+        (100, "go on until 200 more"),
+        (300, "drawn twice more would"),
+    ],
 )
 def test_too_little_says_what_is_missing(
     simulated: Simulate, n: int, part: str
@@ -148,6 +152,8 @@ def test_too_little_says_what_is_missing(
     assert ShadowVerdict.UNDECIDED is found.verdict
     assert part in found.reason
     if n:
+        assert found.more is not None
+        assert found.more > 0
         assert found.detectable is not None
         assert found.detectable > 0.05
 

@@ -118,7 +118,7 @@ def _tail(report: Report) -> Iterator[str]:
     yield ""
     yield "The tail"
     for each in chosen:
-        stable = ", both versions agree with themselves" if each.stable else ""
+        stable = f", {each.sure}" if each.sure else ""
         slice_ = f", {each.stratum}" if each.stratum else ""
         place = each.path or "(whole answer)"
         name = f"{clip(each.request, 60)}{slice_}"
