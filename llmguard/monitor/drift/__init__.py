@@ -11,7 +11,7 @@ from ._calibrate import Calibration, calibrate
 from ._embed import hash_text
 from ._extract import Classifier, Extractor, prompt_text, value_text
 from ._families import FAMILIES
-from ._fields import NO_FIELDS, Fields, fields_of, infer_fields
+from ._fields import NO_FIELDS, Fields, fields_of, infer_fields, leaves
 from ._follow import Alarm, Follower, Shift
 from ._logs import Logged, read_answers, read_prompts
 from ._rows import Row, Rows
@@ -42,6 +42,7 @@ __all__ = [
     "hash_text",
     "infer_fields",
     "learn_baseline",
+    "leaves",
     "measured_rate",
     "prompt_text",
     "read_answers",

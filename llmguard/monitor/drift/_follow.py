@@ -132,9 +132,12 @@ class Follower:
         """Return what has moved most, the largest first."""
         base = self.baseline
         before = np.concatenate([base.rates, base.means])
-        spread = np.concatenate([_spread(base.rates, base.outputs), base.deviations])
+        least = 1 / np.sqrt(base.outputs)
+        spread = np.concatenate(
+            [_spread(base.rates, base.outputs), np.hypot(base.deviations, least)]
+        )
         scale = spread * np.sqrt(_RATE / (2 - _RATE) + 1 / base.outputs)
-        scores = (self._recent - before) / np.maximum(scale, 1e-9)
+        scores = (self._recent - before) / scale
         # At the start the moving mean still holds the baseline's.
         now = before + (self._recent - before) / max(1 - self._weight, _RATE)
         names = (*base.marks, *base.measures)
