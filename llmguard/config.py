@@ -37,6 +37,8 @@ class Config:
             the background; 0 for none.
         capture_content: Put prompts and answers into telemetry; off because they
             may hold personal data.
+        breakers: Where breakers are shared: a Redis URL, such as
+            `redis://cache:6379/0`; empty for the store.
         max_stale: Seconds that the store may be out of reach before routes with ledger
             entries are answered by their next tier; 0 for never.
         suites: Where suites are defined: TOML files (`suites/*.toml`, from `root`) and
@@ -60,6 +62,7 @@ class Config:
     deadline: float = 30.0
     exercise: float = 0.01
     capture_content: bool = False
+    breakers: str = ""
     max_stale: float = 0.0
     suites: tuple[str, ...] = ()
     routes: Mapping[str, Mapping[str, Any]] = field(
@@ -77,6 +80,7 @@ class ConfigValues(TypedDict, total=False):
     """Keyword arguments of `load`."""
 
     store: str
+    breakers: str
     lock: str | Path
     env: str
     strict: bool
@@ -251,6 +255,13 @@ def _store(key: str, value: object, source: str, base: Path) -> str:
     return value if "://" in value or value == ":memory:" else str(base / value)
 
 
+def _redis(key: str, value: object, source: str, _base: Path) -> str:
+    schemes = ("redis://", "rediss://", "unix://")
+    if not isinstance(value, str) or not (not value or value.startswith(schemes)):
+        raise _wrong(key, value, source, "a URL, such as 'redis://cache:6379/0'")
+    return value
+
+
 def _path(key: str, value: object, source: str, base: Path) -> Path:
     if not isinstance(value, (str, Path)) or not str(value):
         raise _wrong(key, value, source, "a path, such as 'models.lock'")
@@ -321,6 +332,7 @@ def _table_of(key: str, value: object, source: str, _base: Path) -> Mapping[str,
 _DEFAULTS: Final = Config(root=Path())
 _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "store": _store,
+    "breakers": _redis,
     "lock": _path,
     "env": _name,
     "strict": _flag,

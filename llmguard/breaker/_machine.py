@@ -88,6 +88,7 @@ class Machine:
         self.run = self.probes_good = 0
         self.probe_test = probe_test(policy)
         self.detector = EDetector(p0=policy.p0, threshold=policy.threshold)
+        self.own_calls = self.own_fails = 0
         self.seen = SeenInputs(size=policy.remember_inputs, seconds=policy.remember_for)
 
     # --- admission
@@ -197,6 +198,8 @@ class Machine:
         """Count a first attempt's verdict, once per input; True when it quarantined."""
         if not self._watching() or not self.seen.add(fingerprint, now):
             return False
+        self.own_calls += 1
+        self.own_fails += failed
         tripped = self.detector.update(failed=failed)
         return tripped and self._judge(now)
 

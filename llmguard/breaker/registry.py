@@ -13,6 +13,7 @@ from ..outcome import Kind
 from ._events import Transition
 from ._forks import track
 from ._poller import Poller
+from ._pool import Pool
 from .policy import BreakerPolicy, State
 from .version import VersionBreaker
 
@@ -79,6 +80,7 @@ class BreakerRegistry:
         self._callbacks: tuple[Callable[[Transition], object], ...] = ()
         self._store = store
         self._rev: int | None = None
+        self._pool = Pool()
         self._poller: Poller | None = None
         self._interval: float | None = None
         self.store_failures = 0
@@ -161,6 +163,7 @@ class BreakerRegistry:
         """Use this store from now on, and exchange with it at once."""
         self._store = store
         self._rev = None
+        self._pool.forget()
         self.sync()
 
     def sync(self) -> bool:
@@ -210,6 +213,7 @@ class BreakerRegistry:
         # Own writes first, so that the revision remembered includes them. A store that
         # was replaced could still show the same revision by chance: what protects is
         # compared every time.
+        self._pool.exchange(store, self.all())
         self._publish_all(store)
         rev = store.breakers_rev()
         if rev == self._rev and not any(b.protected for b in self.all()):
@@ -254,6 +258,7 @@ class BreakerRegistry:
         self._lock = threading.RLock()
         self._exchange_lock = threading.RLock()
         self._poller = None
+        self._pool.renew()
 
 
 def _asked(breaker: VersionBreaker) -> int:

@@ -349,6 +349,12 @@ class VersionBreaker(Classic, Calls):
         """True while a person or a quarantine holds it, and evidence cannot move it."""
         return self._machine.state not in AUTOMATIC
 
+    @property
+    def own_counts(self) -> tuple[int, int]:
+        """Distinct inputs judged by this process, and those that broke the contract."""
+        with self._lock:
+            return self._machine.own_calls, self._machine.own_fails
+
     def row(self) -> tuple[BreakerRow, int]:
         """Return the row to write, and the generation it describes."""
         with self._lock:
@@ -381,6 +387,7 @@ class VersionBreaker(Classic, Calls):
     def restart(self) -> None:
         """Start with a free lock and no pending events in the child."""
         self._lock = threading.RLock()
+        self._machine.own_calls = self._machine.own_fails = 0
         self._events.reset()
 
 

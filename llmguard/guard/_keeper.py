@@ -28,7 +28,7 @@ from ._forks import renew_after_fork
 from ._traffic import Mover
 
 if TYPE_CHECKING:
-    from ..store import Store
+    from ..store import BreakerStore, Store
     from ._guard import Guard
     from ._plan import Step
 
@@ -142,7 +142,7 @@ class Keeper:
             breakers.sync()
         else:
             self._store = store
-            breakers.attach(store)
+            breakers.attach(_shared(store))
         rows = self.activity.drain()
         if rows:
             store.add_activity(rows)
@@ -170,6 +170,16 @@ class Keeper:
             }
             store.counts.put_objectives(env, documents, at=now)
             self._owed = owed
+
+
+def _shared(store: Store) -> BreakerStore:
+    """Return where breakers are shared: the store, or Redis in front of it."""
+    settings = config.load()
+    if not settings.breakers:
+        return store
+    from ..store.redis_breakers import redis_breakers
+
+    return redis_breakers(settings.breakers, store, env=settings.env)
 
 
 def _about() -> dict[str, object]:

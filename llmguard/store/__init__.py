@@ -43,7 +43,7 @@ from .problems import (
     TicketStateError,
     TicketUnknownError,
 )
-from .protocol import ActivityStore, BreakerRow, BreakerStore
+from .protocol import ActivityStore, BreakerCount, BreakerRow, BreakerStore
 from .shadow import ShadowCount, ShadowPair, ShadowRun, ShadowStore, ShadowTally
 from .sqlite import SqliteStore
 from .tickets import (
@@ -74,6 +74,7 @@ __all__ = [
     "Arm",
     "ArmRow",
     "BaselineRow",
+    "BreakerCount",
     "BreakerRow",
     "BreakerStore",
     "CountRow",

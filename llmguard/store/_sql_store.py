@@ -8,6 +8,7 @@ from functools import cached_property
 
 from ..clock import Clock
 from ._activity import SqlActivity
+from ._breaker_counts import SqlBreakerCounts
 from ._breakers import SqlBreakers
 from ._counts import SqlCounts
 from ._database import Database
@@ -21,7 +22,7 @@ from ._tickets import SqlTickets
 from ._traffic import SqlTraffic
 from .backend import StoreHealth
 from .evidence import EvidenceRow, Signature
-from .protocol import BreakerRow
+from .protocol import BreakerCount, BreakerRow
 
 __all__ = ["SqlStore"]
 
@@ -132,6 +133,16 @@ class SqlStore(ABC):
         """Return a number that changes whenever any row changes; cheap to poll."""
         return self._breakers.breakers_rev()
 
+    def put_breaker_counts(
+        self, process: str, totals: Mapping[str, tuple[int, int]]
+    ) -> None:
+        """Publish a process's totals by key: calls, and those that failed."""
+        self._pooled.put(process, totals)
+
+    def breaker_counts(self) -> Sequence[BreakerCount]:
+        """Return the totals of every process of the last day."""
+        return self._pooled.read()
+
     def put_evidence(self, row: EvidenceRow) -> bool:
         """Write a document durably, with its signatures; False if it was there."""
         return self._evidence.put_evidence(row)
@@ -186,6 +197,10 @@ class SqlStore(ABC):
     @property
     def _activity(self) -> SqlActivity:
         return self._metrics[1]
+
+    @cached_property
+    def _pooled(self) -> SqlBreakerCounts:
+        return SqlBreakerCounts(self._metrics[0], clock=self._clock)
 
     @cached_property
     def _metrics(self) -> tuple[Database, SqlActivity, SqlCounts, SqlTraffic]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["ActivityStore", "BreakerRow", "BreakerStore"]
+__all__ = ["ActivityStore", "BreakerCount", "BreakerRow", "BreakerStore"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,22 @@ class BreakerRow:
     actor: str = "breaker"
 
 
+class BreakerCount(NamedTuple):
+    """What one process has seen of one version since it started.
+
+    Attributes:
+        key: `function|pin id`.
+        process: Names one life of one process.
+        calls: Distinct inputs whose first answer was judged.
+        fails: Those that broke the contract.
+    """
+
+    key: str
+    process: str
+    calls: int
+    fails: int
+
+
 class BreakerStore(Protocol):
     """Where transitions of breakers are published and quarantine survives."""
 
@@ -53,6 +69,16 @@ class BreakerStore(Protocol):
 
     def breakers_rev(self) -> int:
         """Return a number that changes whenever any row changes; cheap to poll."""
+        ...
+
+    def put_breaker_counts(
+        self, process: str, totals: Mapping[str, tuple[int, int]]
+    ) -> None:
+        """Publish a process's totals by key: calls, and those that failed."""
+        ...
+
+    def breaker_counts(self) -> Sequence[BreakerCount]:
+        """Return the totals of every process of the last day."""
         ...
 
 

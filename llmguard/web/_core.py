@@ -54,7 +54,7 @@ class Core:
         """Return what answers a request to a route of ours; None for all others."""
         path = seen.path
         prefix = self.options.prefix
-        if not path.startswith(prefix):
+        if not path.startswith(prefix) and path != self.options.metrics_path:
             return None
         answer = self.ops.find(path)
         if answer is not None:

@@ -1,4 +1,4 @@
-"""`PREFIX/health` and `PREFIX/versions`: what operators and probes ask.
+"""`PREFIX/health`, `PREFIX/versions`, `/metrics`: what operators and probes ask.
 
 A liveness probe learns that the process answers. A readiness probe learns whether
 every guarded function still has a tier that may answer. Names of functions, pins and
@@ -47,6 +47,8 @@ class Ops:
     def find(self, path: str) -> Callable[[Seen], Answer] | None:
         """Return what answers a path; None for paths of the application."""
         prefix = self._options.prefix
+        if path == self._options.metrics_path and path:
+            return self._metrics
         if not path.startswith(prefix):
             return None
         return {
@@ -102,6 +104,17 @@ class Ops:
         return json_answer(
             200, {"functions": {g.name: _tiers(g) for g in guarded_functions()}}
         )
+
+    def _metrics(self, seen: Seen) -> Answer:
+        if not self.allowed(seen):
+            return _refused()
+        from ..telemetry import prometheus
+
+        kind, body = prometheus.answer(
+            seen.header("accept") or "",
+            lambda openmetrics: prometheus.render(openmetrics=openmetrics),
+        )
+        return Answer(status=200, headers=(("Content-Type", kind),), body=body)
 
 
 def _live(_seen: Seen) -> Answer:

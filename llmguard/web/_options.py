@@ -77,6 +77,9 @@ class WebOptions:
         headers: Which of `HEADERS` responses carry. `version` is the pin's id, never
             a model's name.
         prefix: Where the routes of the middleware are.
+        metrics_path: Where Prometheus reads what this process counted; empty for
+            nowhere. Several workers behind one port are added up by
+            `llmguard metrics --listen`.
         results: Serve `PREFIX/tickets/ID`, where deferred answers are fetched.
         retry_after: Seconds after which a deferred answer may be asked for again.
         max_wait: Seconds that `Prefer: wait=N` may hold a request for a result.
@@ -84,7 +87,7 @@ class WebOptions:
             in `Location`.
         secret: Signs those tokens. Empty for `LLMGUARD_WEB_SECRET`, else for a file
             beside the SQLite store that is made on first use.
-        ops_token: Bearer token for versions and the details of health.
+        ops_token: Bearer token for versions, metrics and the details of health.
             Empty for `LLMGUARD_OPS_TOKEN`; without one, only direct callers on this
             machine see them.
         open_ops: Show them to everybody who can connect.
@@ -110,6 +113,7 @@ class WebOptions:
     idempotency_header: str = "Idempotency-Key"
     headers: tuple[str, ...] = HEADERS
     prefix: str = "/llmguard"
+    metrics_path: str = "/metrics"
     results: bool = True
     retry_after: float = 5.0
     max_wait: float = MAX_WAIT
@@ -137,6 +141,11 @@ class WebOptions:
             raise ConfigError(
                 f"`prefix={self.prefix!r}` must be a path such as '/llmguard', "
                 "without a slash at its end"
+            )
+        if self.metrics_path and not self.metrics_path.startswith("/"):
+            raise ConfigError(
+                f"`metrics_path={self.metrics_path!r}` must start with a slash; '' "
+                "for none"
             )
         self._check_names()
 

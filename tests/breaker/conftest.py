@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from llmguard.breaker import BreakerPolicy, BreakerRegistry, VersionBreaker
-from llmguard.store.protocol import BreakerRow
+from llmguard.store.protocol import BreakerCount, BreakerRow
 
 
 class ManualClock:
@@ -36,6 +36,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.rows: dict[str, BreakerRow] = {}
+        self.counts: dict[tuple[str, str], BreakerCount] = {}
         self.rev = 0
         self.down = False
         self.before_put: Callable[[], object] | None = None
@@ -71,6 +72,17 @@ class MemoryStore:
     def breakers_rev(self) -> int:
         self._answer()
         return self.rev
+
+    def put_breaker_counts(
+        self, process: str, totals: Mapping[str, tuple[int, int]]
+    ) -> None:
+        self._answer()
+        for key, (calls, fails) in totals.items():
+            self.counts[key, process] = BreakerCount(key, process, calls, fails)
+
+    def breaker_counts(self) -> Sequence[BreakerCount]:
+        self._answer()
+        return list(self.counts.values())
 
 
 @pytest.fixture

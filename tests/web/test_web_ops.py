@@ -86,6 +86,20 @@ def test_versions_say_what_runs(make: Make, blocked: Any) -> None:
     assert PIN.model == tiers[0]["model"]
 
 
+def test_prometheus_reads_what_was_counted(make: Make) -> None:
+    """In both of its formats; nobody else does, and it can be left out."""
+    ask = make()
+    ask("/triage")
+    plain = ask("/metrics")
+    assert 200 == plain.status
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert "# TYPE llmguard_" in plain.text
+    newer = ask("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert newer.text.endswith("# EOF\n")
+    assert 404 == ask("/metrics", Forwarded="for=203.0.113.9").status
+    assert 404 == make(metrics_path="")("/metrics").status
+
+
 def test_names_are_for_operators(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a token, only with the token; without one, only from this machine."""
     ask = make(ops_token="s3cret")

@@ -193,6 +193,7 @@ def test_errors_of_the_application_stay_its_own(make: Make) -> None:
         ({"prefix": "llm"}, "prefix"),
         ({"headers": ("colour",)}, "colour"),
         ({"key": "X-User"}, "key"),
+        ({"metrics_path": "metrics"}, "metrics_path"),
     ],
 )
 def test_options_that_cannot_work_are_refused(
