@@ -15,12 +15,12 @@ from ._forks import track
 from ._poller import Poller
 from ._pool import Pool
 from .policy import BreakerPolicy, State
-from .version import VersionBreaker
 
 if TYPE_CHECKING:
     import pybreaker
 
     from ..store.protocol import BreakerStore
+    from .version import VersionBreaker
 
 __all__ = ["BreakerRegistry"]
 
@@ -53,7 +53,7 @@ class BreakerRegistry:
         last_sync: Epoch seconds of the last exchange that worked; 0.0 before.
     """
 
-    _breaker_type = VersionBreaker
+    _breaker_type: type[VersionBreaker] | None = None
 
     def __init__(
         self,
@@ -137,7 +137,11 @@ class BreakerRegistry:
             breaker.on_transition(callback)
 
     def _add(self, key: str, policy: BreakerPolicy) -> VersionBreaker:
-        breaker = self._breaker_type(key, policy=policy, **self._options)
+        # Here, since pybreaker imports Redis's client wherever that is installed.
+        from .version import VersionBreaker
+
+        make = self._breaker_type or VersionBreaker
+        breaker = make(key, policy=policy, **self._options)
         self._guarded(self._load, breaker)
         with self._lock:
             kept = self._breakers.setdefault(key, breaker)
