@@ -54,6 +54,8 @@ _BUILT_IN: Final = {
     "monitor": ("llmguard.cli.monitor", "monitor", "What versions say, and drift."),
     "metrics": ("llmguard.cli.metrics", "metrics", "Counts for Prometheus."),
     "pin": ("llmguard.cli.pin", "pin", "The model versions that may run."),
+    "postmortem": ("llmguard.cli.postmortem", "postmortem", "What an upgrade did."),
+    "report": ("llmguard.cli.report", "report", "The weekly review."),
     "shadow": ("llmguard.cli.shadow", "shadow", "The challenger beside the incumbent."),
     "scan": ("llmguard.cli.scan", "scan", "Calls of models that nothing guards."),
     "slo": ("llmguard.cli.slo", "slo", "What functions owe, and where they stand."),
