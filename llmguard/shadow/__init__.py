@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._rungs import DIRECTIONS, Divergence, Rung, Severity
     from ._tally import Tally
     from .files import Comparison, compare_files, read_settings
+    from .live import ShadowOptions, shadow
 
 __all__ = [
     "DIRECTIONS",
@@ -39,6 +40,7 @@ __all__ = [
     "Rung",
     "Severity",
     "ShadowEvidence",
+    "ShadowOptions",
     "ShadowVerdict",
     "Tally",
     "Thresholds",
@@ -52,6 +54,7 @@ __all__ = [
     "read_settings",
     "render",
     "report",
+    "shadow",
     "unordered",
 ]
 
@@ -74,6 +77,7 @@ _HOME: Final = {
     "Rung": "_rungs",
     "Severity": "_rungs",
     "ShadowEvidence": "_evidence",
+    "ShadowOptions": "live",
     "ShadowVerdict": "_evidence",
     "Tally": "_tally",
     "Thresholds": "_judge",
@@ -86,6 +90,7 @@ _HOME: Final = {
     "plan": "_plan",
     "read_settings": "files",
     "report": "_report",
+    "shadow": "live",
     "unordered": "_rule",
 }
 

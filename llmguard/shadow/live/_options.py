@@ -163,7 +163,7 @@ class ShadowOptions:
             ConfigError: It is no such JSON, or a value cannot be.
         """
         try:
-            document: dict[str, Any] = json.loads(text)
+            document: dict[str, Any] = dict(json.loads(text).items())
             known = {each.name for each in fields(cls)}
             return cls(**{key: document[key] for key in document if key in known})
         except (AttributeError, TypeError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,7 +115,7 @@ def test_parquet_needs_pyarrow_and_says_so(project: Project, tmp_path: Path) -> 
     """Its table holds the metadata of every pair."""
     _run(project, requests=3)
     try:
-        from pyarrow import parquet
+        parquet: Any = import_module("pyarrow.parquet")
     except ImportError:
         done = _llmguard("export", "triage", tmp_path / "out", "--parquet", code=1)
         assert "llmguard-toolkit[parquet]" in done.output
