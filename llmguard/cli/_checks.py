@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -17,6 +18,7 @@ from ..guard import Guard, guarded_functions
 from ..guard._loose_schema import loose_keywords
 from ..pins import Pin, load_lock
 from ..pins import check as check_lock
+from ..pins.router import Router
 from ..store import open_store, store_path
 from ._fit_checks import fit_checks, known_fitness
 
@@ -69,6 +71,7 @@ def check_all() -> Iterator[Finding]:
     yield from _extras()
     yield from _lock()
     yield from _store()
+    yield from _routing()
     known = known_fitness()
     for guard in guarded_functions():
         yield from _function(guard)
@@ -157,6 +160,25 @@ def _store() -> Iterator[Finding]:
     yield Finding(
         "ok", "store", f"{path}, {health.engine}, {health.size >> 10} KiB used"
     )
+
+
+def _routing() -> Iterator[Finding]:
+    """Say what a process that starts here would route by."""
+    router = Router(store=lambda: open_store(create=False))
+    table = router.refresh()
+    router.stop()
+    if table.stale and not table.read_at:
+        return  # what is wrong with the store was said before
+    entries = f"{len(table.routes)} routed by the ledger"
+    told = f"environment {table.env!r}, revision {table.rev}, {entries}"
+    if table.stale:
+        age = f", {table.age(time.time()):.0f} s old" if table.read_at else ""
+        yield Finding("fail", "routing", f"{told}, stale{age}: {table.problem}")
+    else:
+        yield Finding("ok", "routing", told)
+    if router.cache_problem:
+        repair = f"make {config.load().root / '.llmguard'} writable"
+        yield Finding("warn", "routing cache", router.cache_problem, repair)
 
 
 def _function(guard: Guard) -> Iterator[Finding]:

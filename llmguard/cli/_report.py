@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from ..guard._fitness import PROOF_SECONDS
 from ..store import Store
+from ._routing_lines import RoutingLine, routing_lines, routing_todo
 from ._tier_lines import TierLine, tier_lines
 
 __all__ = ["Report", "TierLine", "gather"]
@@ -26,6 +27,7 @@ class Report:
     processes: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     calls: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     tiers: list[TierLine] = field(default_factory=list[TierLine])
+    routes: list[RoutingLine] = field(default_factory=list[RoutingLine])
     breakers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     queues: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     todo: list[str] = field(default_factory=list[str])
@@ -52,7 +54,8 @@ def gather(store: Store, *, window: float, now: float | None = None) -> Report:
         {**asdict(stats), "counts": dict(stats.counts)}
         for stats in store.tickets.stats()
     ]
-    report.todo = _todo(report)
+    report.routes = routing_lines(store, report.processes)
+    report.todo = [*_todo(report), *routing_todo(store, report.processes, now=now)]
     return report
 
 

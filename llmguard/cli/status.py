@@ -61,6 +61,9 @@ def _print(report: Report) -> None:
         click.echo("\nTiers")
         click.echo(_tiers(report))
         click.echo(f"  {_legend(report)}")
+    if report.routes:
+        click.echo("\nRouting")
+        click.echo(_routes(report))
     if report.breakers:
         click.echo("\nBreakers")
         click.echo(_breakers(report))
@@ -133,6 +136,30 @@ def _legend(report: Report) -> str:
     for target in sorted(unproven - {""}):
         text += f"\n  unproven: `llmguard drill {target}`"
     return text
+
+
+def _routes(report: Report) -> str:
+    rows: list[tuple[object, ...]] = [
+        ("env", "route", "active", "canary", "experiment", "revision", "applied")
+    ]
+    alive = sum(1 for process in report.processes if process["alive"])
+    for line in report.routes:
+        canary = f"{line.canary} {line.weight / 100:g} %" if line.canary else "-"
+        told = f"behind: {', '.join(line.behind)}" if line.behind else ""
+        stale = f"stale: {', '.join(line.stale)}" if line.stale else ""
+        everywhere = "everywhere" if alive else "no process runs"
+        rows.append(
+            (
+                line.env,
+                line.route,
+                line.active or "by models.lock",
+                canary,
+                line.experiment or "-",
+                f"r{line.rev}",
+                "; ".join(filter(None, (told, stale))) or everywhere,
+            )
+        )
+    return table(rows)
 
 
 def _breakers(report: Report) -> str:
