@@ -43,6 +43,7 @@ _BUILT_IN: Final = {
     "which": ("llmguard.cli.which", "which", "The version that ran, now or then."),
     "breaker": ("llmguard.cli.breaker", "breaker", "List, open, close, resume."),
     "chaos": ("llmguard.cli.chaos", "chaos", "Faults on purpose: plans checked."),
+    "check": ("llmguard.cli.check", "check", "What must not be merged or released."),
     "completion": ("llmguard.cli.completion", "completion", "Shell completion."),
     "doctor": (
         "llmguard.cli.doctor",

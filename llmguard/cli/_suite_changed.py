@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..pins import Lock
     from ..suite import Suite
 
-__all__ = ["changed_command"]
+__all__ = ["changed_command", "lock_changes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,15 @@ def changed_command(*, base: str, strict: bool, as_json: bool) -> None:
             "a changed route has no suite: write one, and declare it under "
             "`[tool.llmguard] suites`"
         )
+
+
+def lock_changes(path: Path, base: str, now: Lock) -> tuple[_Change, ...]:
+    """Return the pins that may answer now and might not where this branch left `base`.
+
+    Raises:
+        ConfigError: Git cannot tell.
+    """
+    return tuple(_changes(_before(path, base), now))
 
 
 def _emit(pairs: Sequence[tuple[Suite, _Change]], bare: Sequence[_Change]) -> None:

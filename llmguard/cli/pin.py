@@ -44,6 +44,7 @@ from ._pin_io import (
     table,
     written_ids,
 )
+from ._pin_lifecycle import ask_lifecycle
 
 __all__ = ["pin"]
 
@@ -191,10 +192,20 @@ def remove(*, pin_id: str, lock: Path, as_json: bool) -> None:
 
 @pin.command("refresh")
 @click.option("--files", is_flag=True, help="Also take the hashes of files anew.")
+@click.option(
+    "--lifecycle", is_flag=True, help="Ask the providers when their models end."
+)
 @lock_option
 @_json
-def refresh_(*, files: bool, lock: Path, as_json: bool) -> None:
-    """Accept edits by hand: classify and hash every entry anew."""
+def refresh_(*, files: bool, lifecycle: bool, lock: Path, as_json: bool) -> None:
+    """Accept edits by hand: classify and hash every entry anew.
+
+    With `--lifecycle` every provider whose key is set is asked for its list of models
+    instead, and the ends that it announces are written down; ids and evidence stay.
+    """
+    if lifecycle:
+        ask_lifecycle(lock, today=_today(), as_json=as_json)
+        return
     before = written_ids(lock)
     strict = config.load().strict
     after = edit_lock(

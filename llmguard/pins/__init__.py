@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._check import Finding, check
     from ._files import content_hash, edit_lock, hash_option, sha256_file
     from ._lifecycle import HORIZON, ending, shutdown_of
+    from ._listed import Looked, look_up, need_some, with_ends
     from ._naming import Classification, Shutdown, classify, naming, shutdown
     from ._prepare import prepare, refresh
     from ._write import to_text
@@ -28,6 +29,7 @@ __all__ = [
     "Finding",
     "FingerprintPolicy",
     "Lock",
+    "Looked",
     "Pin",
     "Route",
     "RouteRules",
@@ -42,7 +44,9 @@ __all__ = [
     "forget",
     "hash_option",
     "load_lock",
+    "look_up",
     "naming",
+    "need_some",
     "prepare",
     "read_lock",
     "refresh",
@@ -52,6 +56,7 @@ __all__ = [
     "shutdown",
     "shutdown_of",
     "to_text",
+    "with_ends",
 ]
 
 # What only commands and checks need is imported when it is used: a service resolves.
@@ -60,6 +65,7 @@ _LAZY: Final = MappingProxyType(
         "_check": ("Finding", "check"),
         "_files": ("content_hash", "edit_lock", "hash_option", "sha256_file"),
         "_lifecycle": ("HORIZON", "ending", "shutdown_of"),
+        "_listed": ("Looked", "look_up", "need_some", "with_ends"),
         "_prepare": ("prepare", "refresh"),
         "_write": ("to_text",),
         "_naming": ("Classification", "Shutdown", "classify", "naming", "shutdown"),

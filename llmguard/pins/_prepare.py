@@ -9,7 +9,7 @@ from types import MappingProxyType
 from ..errors import ConfigError
 from ._files import content_hash, hash_option
 from ._lock import Lock
-from ._naming import Classification, classify, naming, shutdown
+from ._naming import Classification, Shutdown, classify, naming, shutdown
 from ._pin import Pin
 
 __all__ = ["prepare", "refresh"]
@@ -35,7 +35,7 @@ def prepare(pin: Pin, *, strict: bool = False, rehash: bool = False) -> Pin:
     _admit(pin, found, strict=strict)
     end = shutdown(pin.provider, pin.model, endpoint=pin.endpoint)
     lifecycle: Mapping[str, str] = pin.lifecycle
-    if end and not _noted_by_hand(pin):
+    if end and not _noted_by_hand(pin) and not _newer(pin, end):
         lifecycle = {"shutdown": end.date, "source": end.source, "seen": end.seen}
     return replace(pin, version_class=found.version_class, lifecycle=lifecycle)
 
@@ -66,6 +66,12 @@ def refresh(lock: Lock, *, strict: bool = False, rehash: bool = False) -> Lock:
 def _noted_by_hand(pin: Pin) -> bool:
     """Tell whether a person wrote the date, who may know more than the table."""
     return "shutdown" in pin.lifecycle and "seen" not in pin.lifecycle
+
+
+def _newer(pin: Pin, end: Shutdown) -> bool:
+    """Tell whether the provider's own list was read since the table was written."""
+    noted = pin.lifecycle
+    return noted.get("source") == "list-models" and noted.get("seen", "") >= end.seen
 
 
 def _hashed(pin: Pin, *, rehash: bool) -> Pin:

@@ -1,4 +1,4 @@
-"""Workers move one route through the API and may be killed; a report is printed.
+"""Workers move four routes through the API and may be killed; a report is printed.
 
 Usage: python promotion_campaign.py FOLDER URL WORKERS MOVES KILLS SEED
 
@@ -23,6 +23,7 @@ from llmguard.pins import Lock, Pin
 from llmguard.promotion import promote, quarantine, resume, rollback
 from llmguard.store import (
     Action,
+    Entry,
     LedgerConflictError,
     RouteState,
     Stage,
@@ -30,24 +31,32 @@ from llmguard.store import (
     step,
 )
 
-PINS = [Pin(route="r", provider="openai", model=f"m-{n}") for n in range(4)]
+ROUTES = ("a", "b", "c", "d")
+PINS = {
+    route: [Pin(route=route, provider="openai", model=f"m-{n}") for n in range(4)]
+    for route in ROUTES
+}
 TRAFFIC = {Stage.SHADOW, Stage.CANARY, Stage.ACTIVE}
 
 
 def lock() -> Lock:
     found = Lock()
-    for pin in PINS:
-        found = found.with_pin(pin)
+    for pins in PINS.values():
+        for pin in pins:
+            found = found.with_pin(pin)
     return found
 
 
 def one_move(chance: random.Random, given: dict[str, Any]) -> Any:
     """Promote mostly, else roll back, quarantine, or resume what is away."""
-    state = given["store"].ledger.route_state("prod", "r")
+    given = given | {"route": chance.choice(ROUTES)}
+    state = given["store"].ledger.route_state("prod", given["route"])
     away = [pin for pin, at in state.stages.items() if at is Stage.QUARANTINED]
     if away and chance.random() < 0.4:
         return resume(**given, pin=chance.choice(away), reason="again")
-    pin = chance.choice([each.id for each in PINS if each.id not in away[1:]])
+    pin = chance.choice(
+        [one.id for one in PINS[given["route"]] if one.id not in away[1:]]
+    )
     weights = {"active": 4, "canary": 3, "shadow": 2, "back": 2, "away": 1}
     kind = chance.choices(list(weights), weights=list(weights.values()))[0]
     if kind == "back":
@@ -61,7 +70,7 @@ def one_move(chance: random.Random, given: dict[str, Any]) -> Any:
 def worker(url: str, log: int, seed: int, moves: int) -> None:
     chance = random.Random(seed)
     store = open_store(url)
-    given = {"store": store, "route": "r", "env": "prod", "lock": lock()}
+    given = {"store": store, "env": "prod", "lock": lock()}
     given["actor"] = f"w{os.getpid()}"
     for _ in range(moves):
         try:
@@ -117,29 +126,36 @@ def report(folder: Path, url: str) -> dict[str, object]:
     store.close()
     hashes = {row.rev: row.hash for row in rows}
     won = [(int(rev), digest) for kind, rev, digest in lines if kind == "won"]
-    state, away = RouteState(env="prod", route="r"), set[str]()
-    not_one = served = wrong_back = 0
-    for row in rows:
-        if row.action is Action.ROLLBACK:
-            wrong_back += row.pin in away
-        state = step(state, row)
-        stages = state.stages
-        not_one += list(stages.values()).count(Stage.ACTIVE) != 1
-        if row.action is Action.RESUME:
-            away.discard(row.pin)
-        served += bool(away & {pin for pin, at in stages.items() if at in TRAFFIC})
-        away |= {pin for pin, at in stages.items() if at is Stage.QUARANTINED}
+    wrong = Counter[str]()
+    for route in ROUTES:
+        _walk(route, [row for row in rows if row.route == route], wrong)
     return {
         "rows": len(rows),
         "won": len(won),
         "tries": dict(Counter(kind for kind, _, _ in lines)),
         "acked_twice": len(won) - len({rev for rev, _ in won}),
         "missing": sum(hashes.get(rev) != digest for rev, digest in won),
-        "not_one_active": not_one,
-        "quarantined_with_traffic": served,
-        "rolled_back_to_quarantined": wrong_back,
+        "not_one_active": wrong["active"],
+        "quarantined_with_traffic": wrong["served"],
+        "rolled_back_to_quarantined": wrong["back"],
         "problem": check.problem,
     }
+
+
+def _walk(route: str, rows: list[Entry], wrong: Counter[str]) -> None:
+    """Count the revisions of a route that break a promise."""
+    state, away = RouteState(env="prod", route=route), set[str]()
+    for row in rows:
+        if row.action is Action.ROLLBACK:
+            wrong["back"] += row.pin in away
+        state = step(state, row)
+        stages = state.stages
+        wrong["active"] += list(stages.values()).count(Stage.ACTIVE) != 1
+        if row.action is Action.RESUME:
+            away.discard(row.pin)
+        serve = {pin for pin, at in stages.items() if at in TRAFFIC}
+        wrong["served"] += bool(away & serve)
+        away |= {pin for pin, at in stages.items() if at is Stage.QUARANTINED}
 
 
 if __name__ == "__main__":

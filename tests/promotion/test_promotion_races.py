@@ -32,9 +32,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("moves", "kills"), [(96, 4), pytest.param(2_000, 40, marks=pytest.mark.slow)]
+    ("moves", "kills"), [(64, 3), pytest.param(1_600, 40, marks=pytest.mark.slow)]
 )
-def test_many_processes_move_one_route(
+def test_many_processes_promote_and_roll_back(
     tmp_path: Path,
     url: str,
     moves: int,
