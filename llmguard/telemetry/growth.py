@@ -6,7 +6,7 @@ number that it came before, so a write whose end nobody saw is simply repeated.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections import Counter
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ class Growth:
 
     def renew(self) -> None:
         """Start a source of its own, as a forked child does."""
-        self._source = f"{process_name()}:{secrets.token_hex(8)}"
+        self._source = ""  # named when needed: importing must not ask for the host
         self._number = 0
         self._told: Counter[Count] = Counter()
         self._open: Batch | None = None
@@ -56,6 +56,8 @@ class Growth:
             changed = [(key, n) for key, n in grown.items() if n]
             if not changed:
                 return None
+            if not self._source:
+                self._source = f"{process_name()}:{os.urandom(8).hex()}"
             self._open = Batch(
                 source=self._source, number=self._number + 1, at=now, rows=changed
             )
