@@ -1,9 +1,10 @@
 """`dataclass`, made in a third of the time, for a package that is imported often.
 
 The standard decorator compiles six methods for each frozen class, about a millisecond
-of every program's start. Here `__init__` alone is compiled; the others are one function
-each, shared by all classes, which looks the fields up when it is called. What they
-do is the same: a test compares the two.
+of every program's start. Here `__init__` alone is compiled, when it is first looked at,
+which for most classes is never; the others are one function each, shared by all
+classes, which looks the fields up when it is called. What they do is the same: a test
+compares the two.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ else:
             return lambda cls: dataclass(cls, eq=eq, frozen=frozen, **options)
         own = cls.__dict__.keys()
         made = _standard(cls, init=False, repr=False, eq=False, **options)
-        made.__init__ = _initialiser(made, frozen=frozen)
+        made.__init__ = _Later(made, frozen=frozen)
         shared = {"__repr__": _repr}
         if eq:
             shared |= {"__eq__": _eq, "__hash__": _hash_of if frozen else None}
@@ -49,6 +50,19 @@ else:
         about.init = about.repr = True
         about.eq, about.frozen = eq, frozen
         return made
+
+
+class _Later:
+    """Stands in for `__init__` until somebody asks for it: a call, a signature."""
+
+    def __init__(self, cls: type[Any], *, frozen: bool) -> None:
+        self._cls = cls
+        self._frozen = frozen
+
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        made: Any = _initialiser(self._cls, frozen=self._frozen)
+        self._cls.__init__ = made
+        return made.__get__(instance, owner)
 
 
 def _initialiser(cls: type[Any], *, frozen: bool) -> Callable[..., None]:

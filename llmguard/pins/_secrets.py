@@ -12,13 +12,13 @@ from ._canonical import JSON
 
 __all__ = ["refuse"]
 
-_NAMES: Final = re.compile(
-    r"(?:.*[_-])?(?:api[_-]?key|key|token|secret|password|passwd|authorization"
-    r"|credentials?|cookie)",
-    re.IGNORECASE,
+# Compiled when first used: most programs read no lock while they start.
+_NAMES: Final = (
+    r"(?i)(?:.*[_-])?(?:api[_-]?key|key|token|secret|password|passwd|authorization"
+    r"|credentials?|cookie)"
 )
 # Prefixes that the vendors document, so that secret scanners can find leaked keys.
-_VALUES: Final = re.compile(
+_VALUES: Final = (
     r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"
     r"|\b(?:gsk|hf|xai|r8|glpat|github_pat|gh[oprsu])[_-][A-Za-z0-9_-]{16,}"
     r"|\bAKIA[0-9A-Z]{16}\b"
@@ -34,7 +34,7 @@ def refuse(entry: Mapping[str, JSON]) -> None:
     """Raise `ConfigError` when a value of the entry looks like a credential."""
     for at, key, value in _leaves(entry, ""):
         # `api_key_env` names a variable; it is how a key should be given.
-        if _NAMES.fullmatch(key) or _VALUES.search(value):
+        if re.fullmatch(_NAMES, key) or re.search(_VALUES, value):
             raise _error(at, value)
     _refuse_in_url(str(entry.get("endpoint", "")))
 
@@ -56,7 +56,7 @@ def _refuse_in_url(endpoint: str) -> None:
     if "@" in parts.netloc:
         raise _error("endpoint", parts.netloc.rpartition("@")[0])
     for key, value in parse_qsl(parts.query):
-        if _NAMES.fullmatch(key):
+        if re.fullmatch(_NAMES, key):
             raise _error(f"endpoint?{key}", value)
 
 
