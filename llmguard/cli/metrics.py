@@ -7,7 +7,7 @@ import time
 import click
 
 from .. import config
-from ..store import Store, open_store, store_path
+from ..store import Store, open_store, store_exists, store_path
 from ._text import emit_json
 
 __all__ = ["metrics"]
@@ -46,11 +46,10 @@ def metrics(
 
         emit_json(grafana())
         return
-    path = store_path(url)
-    if "://" not in str(url or "") and not path.exists():
+    if not store_exists(url):
         raise click.ClickException(
-            f"no store at {path} yet: no guarded call has been recorded; `--store` "
-            "names another"
+            f"no store at {store_path(url)} yet: no guarded call has been recorded; "
+            "`--store` names another"
         )
     store = open_store(url)
     env = env or config.load().env

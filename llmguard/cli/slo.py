@@ -12,7 +12,7 @@ import click
 
 from .. import config
 from ..errors import ConfigError
-from ..store import Store, open_store, store_path
+from ..store import Store, open_store, store_exists, store_path
 from ._text import age, emit_json, table
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ def slo() -> None:
 
 
 def _open(url: str | None) -> Store:
-    path = store_path(url)
-    if "://" not in str(url or "") and not path.exists():
+    if not store_exists(url):
         raise click.ClickException(
-            f"no store at {path} yet: a guarded function with objectives records there "
-            "once it is called; `--store` names another"
+            f"no store at {store_path(url)} yet: a guarded function with objectives "
+            "records there once it is called; `--store` names another"
         )
     return open_store(url)
 
@@ -120,11 +119,10 @@ def _shown(one: SloStatus) -> str:
         *[_version(each, "all") for each in (one.overall, *one.versions)],
     ]
     lines = [head, f"  owes {one.objective.sentence()}", table(rows)]
-    lines += [
-        f"  {each.pin or 'all'}: {_firing(each)}"
-        for each in (one.overall, *one.versions)
-        if each.firing is not None
-    ]
+    firing = [each for each in one.versions if each.firing is not None]
+    if not firing and one.overall.firing is not None:
+        firing = [one.overall]
+    lines += [f"  {each.pin or 'all'}: {_firing(each)}" for each in firing]
     return "\n".join(lines)
 
 

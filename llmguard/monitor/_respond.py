@@ -330,7 +330,7 @@ class Responder:
                 site,
                 "breaker.quarantined",
                 evidence,
-                command=f"llmguard breaker show '{site.function}|{site.pin}'",
+                command="llmguard breaker list",
                 severity="page",
             )
 

@@ -7,11 +7,14 @@ from collections import Counter
 from ..store import Store
 from ..telemetry.families import Family, Sample, row_families
 from ..telemetry.tally import Count
+from .sketch import Sketch
 from .slo import SloStatus, objectives_of, statuses
 
 __all__ = ["store_families"]
 
 _ALIVE = 10.0
+_HOUR = 3600.0
+_DAY = 86_400.0
 
 
 def store_families(store: Store, env: str, *, now: float) -> list[Family]:
@@ -29,6 +32,8 @@ def store_families(store: Store, env: str, *, now: float) -> list[Family]:
     return [
         *row_families(counted, objectives_of(store, env)),
         *_slos(statuses(store, env, now=now)),
+        *_outputs(store, env, now),
+        _alarms(store, env, now),
         _breakers(store),
         *_routes(store, env),
         _queues(store),
@@ -63,6 +68,50 @@ def _slos(found: list[SloStatus]) -> list[Family]:
         ),
         _gauge("slo_burn_rate", "How many times too fast the budget is spent.", burns),
     ]
+
+
+def _outputs(store: Store, env: str, now: float) -> list[Family]:
+    """Return what outputs were like in the last hour or two, per version."""
+    sums: dict[tuple[str, str], Sketch] = {}
+    for row in store.monitor.sketches(env, since=now - _HOUR):
+        found = sums.setdefault((row.function, row.pin), Sketch())
+        found.merge(Sketch.from_json(row.body))
+    lengths: list[Sample] = []
+    patterns: list[Sample] = []
+    for (function, pin), sketch in sorted(sums.items()):
+        labels = (("function", function), ("pin", pin))
+        chars = sketch.sizes["chars"]
+        if chars.n:
+            lengths += [
+                Sample((*labels, ("quantile", f"{share:g}")), chars.quantile(share))
+                for share in (0.5, 0.95)
+            ]
+        if sketch.outputs:
+            patterns += [
+                Sample((*labels, ("pattern", name)), sketch.rate(name))
+                for name in sorted(sketch.marks)
+            ]
+    return [
+        _gauge("output_chars", "Length of outputs of the last hour.", lengths),
+        _gauge("output_pattern_ratio", "Share of outputs with a pattern.", patterns),
+    ]
+
+
+def _alarms(store: Store, env: str, now: float) -> Family:
+    """Return how many drift alarms the last day has seen, per version and family."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for event in store.events.list(env=env, kind="alarm.", since=now - _DAY):
+        function = str(event.detail.get("function", ""))
+        sums[function, event.pin, str(event.detail.get("family", ""))] += 1
+    names = ("function", "pin", "family")
+    return _gauge(
+        "drift_alarms",
+        "Drift alarms of the last 24 hours.",
+        [
+            Sample(tuple(zip(names, key, strict=True)), float(n))
+            for key, n in sorted(sums.items())
+        ],
+    )
 
 
 def _breakers(store: Store) -> Family:

@@ -120,6 +120,28 @@ ROWS: Final[Sequence[tuple[str, Sequence[Panel]]]] = (
         ),
     ),
     (
+        "Drift",
+        (
+            Panel(
+                "Drift alarms, 24 h",
+                f"llmguard_drift_alarms{{{_PIN}}}",
+                "{{family}} {{pin}}",
+                about="Look: llmguard monitor status",
+            ),
+            Panel(
+                "Length of outputs, characters",
+                f"llmguard_output_chars{{{_PIN}}}",
+                "{{quantile}} {{pin}}",
+            ),
+            Panel(
+                "Most frequent patterns",
+                f"topk(10, llmguard_output_pattern_ratio{{{_PIN}}})",
+                "{{pattern}} {{pin}}",
+                "percentunit",
+            ),
+        ),
+    ),
+    (
         "Latency and tokens",
         (
             Panel(

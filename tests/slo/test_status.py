@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from llmguard.monitor.slo._status import wilson
 from llmguard.monitor.slo._watch import PERIOD
 from llmguard.monitor.slo._week import weeks
 from llmguard.monitor.slo._words import week_markdown
-from llmguard.store import SqliteStore
+from llmguard.store import BreakerRow, SqliteStore
 from llmguard.testing import VirtualClock
 
 DAY = 86_400.0
@@ -114,6 +115,19 @@ def test_a_bad_canary_is_seen_alone(book: Book) -> None:
     assert bad.signal == "slo.schema_valid"
     assert bad.command == "llmguard slo status app.triage"
     assert "150 of 500 events were bad" in bad.evidence
+
+
+def test_a_quarantine_is_told(book: Book) -> None:
+    """A version that its breaker took out pages, and the page ends with it."""
+    row = BreakerRow(key="app.triage|p-2", state="quarantined", reason="9 of 12 broke")
+    book.store.put_breaker(row)
+    [alert] = look(book.store, "prod", now=book.now)
+    assert (alert.signal, alert.version) == ("breaker.quarantined", "p-2")
+    assert (alert.severity, alert.resolved) == ("page", False)
+    assert alert.evidence == "9 of 12 broke"
+    book.store.put_breaker(replace(row, state="closed", reason="", rev=1))
+    [alert] = look(book.store, "prod", now=book.now)
+    assert alert.resolved
 
 
 def test_all_versions_together(book: Book) -> None:

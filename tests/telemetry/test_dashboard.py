@@ -21,8 +21,9 @@ from click.testing import CliRunner
 
 from llmguard.cli import cli
 from llmguard.monitor import slo
+from llmguard.monitor.sketch import Sketch
 from llmguard.monitor.slo._yaml import dump
-from llmguard.store import Action, NewEntry, NewTicket, SqliteStore
+from llmguard.store import Action, Event, NewEntry, NewTicket, SketchRow, SqliteStore
 from llmguard.telemetry.dashboard import dashboard
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +96,14 @@ def test_it_is_whole() -> None:
 
 
 def _seed(store: SqliteStore) -> None:
-    """Put in what the app does not make: a route, a ticket."""
+    """Put in what the app does not make: a route, a ticket, figures of a monitor."""
+    sketch = Sketch()
+    sketch.read(["words"], [True])
+    sketch.sizes["chars"].add(40)
+    hour = int(time.time() // 3600)
+    row = SketchRow(env="prod", function="f", pin="p", hour=hour, body=sketch.to_json())
+    store.monitor.add_sketch(row, lambda _, new: new)
+    store.events.add(Event(env="prod", kind="alarm.drift", detail={"family": "style"}))
     store.ledger.append(
         NewEntry(
             env="prod",

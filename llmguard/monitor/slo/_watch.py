@@ -9,7 +9,7 @@ from typing import Final
 from ... import config
 from ...errors import ConfigError
 from ...guard import guarded_functions, on_exchange
-from ...store import Store
+from ...store import BreakerRow, Store
 from .. import alerts
 from ._status import SloStatus, VersionStatus, statuses
 
@@ -27,13 +27,31 @@ _last = 0.0
 def look(store: Store, env: str, *, now: float) -> list[alerts.Alert]:
     """Return one alert per objective and version: firing, or over where none fires.
 
-    Versions are looked at one by one, so that a bad canary with a twentieth of the
-    traffic is seen; all of them together too, for what no version has done alone.
+    Quarantined versions are among them. Objectives are looked at version by version,
+    so that a bad canary with a twentieth of the traffic is seen; all versions together
+    too, for what none has done alone.
     """
-    found: list[alerts.Alert] = []
+    found = [_breaker_alert(row, env) for row in store.list_breakers()]
     for status in statuses(store, env, now=now):
         found += alerts_of(status, env, now)
     return found
+
+
+def _breaker_alert(row: BreakerRow, env: str) -> alerts.Alert:
+    """Return the page of a quarantined version, or that it is one no more."""
+    function, _, pin = row.key.partition("|")
+    return alerts.Alert(
+        version=pin,
+        signal="breaker.quarantined",
+        since=row.since,
+        evidence=row.reason or f"its breaker is {row.state}",
+        command="llmguard breaker list",
+        function=function,
+        route=_routes().get(function, ""),
+        env=env,
+        severity="page" if row.state == "quarantined" else "info",
+        resolved=row.state != "quarantined",
+    )
 
 
 def alerts_of(status: SloStatus, env: str, now: float) -> list[alerts.Alert]:

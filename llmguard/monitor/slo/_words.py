@@ -19,6 +19,10 @@ def percent(good: int, total: int) -> str:
     return f"{100 * good / total:.2f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
+def _of(good: int, total: int) -> str:
+    return f"{percent(good, total)} of {total} events" if total else "no events"
+
+
 def week_markdown(week: SloWeek) -> str:
     """Return one objective's week as a section."""
     objective = week.objective
@@ -28,10 +32,10 @@ def week_markdown(week: SloWeek) -> str:
         "",
         f"- Owes {objective.sentence()}. Owner: {objective.owner or 'nobody named'}.",
         (
-            f"- This week: {percent(week.good, week.total)} of {week.total} events; "
+            f"- This week: {_of(week.good, week.total)}; "
             f"{100 * week.spent:.0f} % of a week's error budget spent."
         ),
-        f"- The week before: {percent(*week.before)} of {week.before[1]} events.",
+        f"- The week before: {_of(*week.before)}.",
     ]
     if week.causes:
         lines += ["", "| version | cause | events |", "|---|---|---|"]
