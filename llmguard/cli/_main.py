@@ -21,6 +21,11 @@ __all__ = ["cli", "main"]
 
 _BUILT_IN: Final = {
     "approve": ("llmguard.cli.approve", "approve", "Sign one exact move of a version."),
+    "experiment": (
+        "llmguard.cli.experiment",
+        "experiment",
+        "Arms that share live traffic, compared.",
+    ),
     "history": ("llmguard.cli.history", "history", "Every move of every version."),
     "notes": ("llmguard.cli.notes", "notes", "What a release runs, for its notes."),
     "plan": ("llmguard.cli.plan", "plan", "What the lock would change, and the gates."),

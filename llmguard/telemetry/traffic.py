@@ -214,11 +214,21 @@ def _measures(
         found.append(("failed", 0.0))
     if outcome.kind is Kind.OK and outcome.pin == pin:
         found.append(("answered", 0.0))
-    for one in asked:
-        if one.usage is not None and one.usage.input_tokens is not None:
-            found.append(("input_tokens", float(one.usage.input_tokens)))
-        if one.usage is not None and one.usage.output_tokens is not None:
-            found.append(("output_tokens", float(one.usage.output_tokens)))
+    return found + _tokens(asked)
+
+
+def _tokens(asked: list[Attempt]) -> list[tuple[str, float]]:
+    """Return the tokens of one call, re-asks included, and their squares."""
+    found: list[tuple[str, float]] = []
+    used = [one.usage for one in asked if one.usage is not None]
+    for measure, counts in (
+        ("input_tokens", [usage.input_tokens for usage in used]),
+        ("output_tokens", [usage.output_tokens for usage in used]),
+    ):
+        known = [count for count in counts if count is not None]
+        if known:
+            total = float(sum(known))
+            found += [(measure, total), (f"{measure}_sq", total * total)]
     return found
 
 

@@ -231,6 +231,8 @@ def test_arms_are_counted(store: SqliteStore) -> None:
         "corrected": (1, 0.0),
         "input_tokens": (1, 10.0),
         "output_tokens": (1, 2.0),
+        "input_tokens_sq": (1, 100.0),
+        "output_tokens_sq": (1, 4.0),
         f"latency:{latency_bin(0.2)}": (2, 0.4),
     } == found
     assert {PIN.id} == {row.pin for row in rows}
