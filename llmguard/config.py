@@ -26,7 +26,8 @@ class Config:
 
     Attributes:
         store: Where durable state lives: a path of a SQLite file or a URL. Relative
-            paths in `pyproject.toml` and the default start at `root`.
+            paths in `pyproject.toml` and the default start at `root`. Left out of
+            this object's text, since a URL may hold a password.
         lock: The `models.lock` that names what may run.
         env: The environment this process serves, such as `prod` or `staging`: each has
             its own entries in the ledger.
@@ -54,7 +55,7 @@ class Config:
             directory. Derived, not set.
     """
 
-    store: str = ".llmguard/store.db"
+    store: str = field(default=".llmguard/store.db", repr=False)
     lock: Path = Path("models.lock")
     env: str = "prod"
     strict: bool = False

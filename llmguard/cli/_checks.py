@@ -19,7 +19,7 @@ from ..guard._loose_schema import loose_keywords
 from ..pins import Pin, load_lock
 from ..pins import check as check_lock
 from ..pins.router import Router
-from ..store import open_store, store_path
+from ..store import open_store, store_exists, store_name, store_path
 from ._fit_checks import fit_checks, known_fitness
 
 __all__ = ["Finding", "check_all"]
@@ -140,15 +140,19 @@ def _lock() -> Iterator[Finding]:
 
 
 def _store() -> Iterator[Finding]:
-    path = store_path()
-    parent = path.parent if path.parent.exists() else config.load().root
+    try:
+        name, parent = store_name(), store_path().parent
+    except LLMGuardError as error:
+        yield Finding("fail", "store", str(error))
+        return
+    parent = parent if parent.exists() else config.load().root
     free = shutil.disk_usage(parent).free
     if free < _FREE_BYTES:
         yield Finding(
             "fail", "disk", f"{free >> 20} MiB free at {parent}", "free some space"
         )
-    if not path.exists():
-        yield Finding("ok", "store", f"{path} (made by the first recorded call)")
+    if not store_exists():
+        yield Finding("ok", "store", f"{name} (made by the first recorded call)")
         return
     try:
         health = open_store().health(thorough=True)
@@ -157,8 +161,10 @@ def _store() -> Iterator[Finding]:
         return
     for problem in health.problems:
         yield Finding("fail", "store", problem)
+    for note in health.notes:
+        yield Finding("ok", "store", note)
     yield Finding(
-        "ok", "store", f"{path}, {health.engine}, {health.size >> 10} KiB used"
+        "ok", "store", f"{name}, {health.engine}, {health.size >> 10} KiB used"
     )
 
 

@@ -13,7 +13,7 @@ from .. import config
 from ..errors import ConfigError, LLMGuardError
 from ..guard import Guard, guard_of
 from ..guard._binder import visible_signature
-from ..store import open_store, store_path
+from ..store import open_store, store_exists
 from ..store.tickets import TicketState
 
 __all__ = ["load_guard", "read_inputs", "ticket_inputs"]
@@ -104,7 +104,7 @@ def ticket_inputs(guard: Guard) -> Inputs:
         ConfigError: There is none.
     """
     found: Inputs = []
-    if store_path().exists():
+    if store_exists():
         tickets = open_store().tickets.list(states=tuple(TicketState), limit=_TICKETS)
         for ticket in tickets:
             if ticket.function == guard.name and _fits(guard, ticket.inputs):

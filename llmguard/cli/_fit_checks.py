@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ..errors import LLMGuardError
 from ..guard import Fitness, Guard, fitness
 from ..guard._lone import drill_target, how_proven
-from ..store import store_path
+from ..store import store_exists
 from ._text import age
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Line = tuple[Literal["ok", "warn"], str, str, str]
 def known_fitness() -> Known:
     """Return what the store holds; nothing where there is no usable store."""
     try:
-        found = fitness() if store_path().exists() else []
+        found = fitness() if store_exists() else []
     except LLMGuardError:  # the store's own finding says what is wrong with it
         found = []
     return {(each.function, each.tier, each.pin): each for each in found}

@@ -12,7 +12,7 @@ import click
 
 from .. import config
 from ..errors import ConfigError
-from ..store import Store, open_store, store_exists, store_path
+from ..store import Store, open_store, store_exists, store_name
 from ._text import age, emit_json, table
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def slo() -> None:
 def _open(url: str | None) -> Store:
     if not store_exists(url):
         raise click.ClickException(
-            f"no store at {store_path(url)} yet: a guarded function with objectives "
+            f"no store at {store_name(url)} yet: a guarded function with objectives "
             "records there once it is called; `--store` names another"
         )
     return open_store(url)

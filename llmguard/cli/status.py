@@ -6,7 +6,7 @@ import time
 
 import click
 
-from ..store import open_store, store_path
+from ..store import open_store, store_exists, store_name
 from ._report import Report, TierLine, gather
 from ._text import age, emit_json, table
 
@@ -30,13 +30,13 @@ def status(url: str | None, minutes: int, as_json: bool) -> None:
 
     Exit code 1 when something needs a person.
     """
-    path = store_path(url)
-    if not path.exists():
+    if not store_exists(url):
+        name = store_name(url)
         if as_json:
-            emit_json({"store": str(path), "exists": False})
+            emit_json({"store": name, "exists": False})
             return
         click.echo(
-            f"No store at {path} yet: no guarded call has been recorded.\n"
+            f"No store at {name} yet: no guarded call has been recorded.\n"
             "Functions pinned by a route of `models.lock` record there by themselves; "
             "`llmguard demo` fills one, `llmguard doctor` says what is missing."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._location import spill_folder
-from ._open import open_store, store_exists, store_path
+from ._open import open_store, store_exists, store_name, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
 from .counts import CountRow, CountStore
@@ -136,5 +136,6 @@ __all__ = [
     "spill_folder",
     "step",
     "store_exists",
+    "store_name",
     "store_path",
 ]

@@ -13,7 +13,7 @@ from ._pg_place import is_server, place_of
 from .backend import Store
 from .sqlite import SqliteStore
 
-__all__ = ["open_store", "store_exists", "store_path"]
+__all__ = ["open_store", "store_exists", "store_name", "store_path"]
 
 _OPEN: dict[str, Store] = {}
 _LOCK = threading.Lock()
@@ -30,6 +30,16 @@ def store_path(url: str | os.PathLike[str] | None = None) -> Path:
     """
     text = _text(url)
     return place_of(text).beside if is_server(text) else locate(text).path
+
+
+def store_name(url: str | os.PathLike[str] | None = None) -> str:
+    """Return what to call a store before people: its path, or its URL with no password.
+
+    Args:
+        url: Path or URL; None for the configured one.
+    """
+    text = _text(url)
+    return place_of(text).url if is_server(text) else str(locate(text).path)
 
 
 def store_exists(url: str | os.PathLike[str] | None = None) -> bool:

@@ -237,6 +237,7 @@ _REFUSALS: Mapping[str, Callable[[Place], StoreError]] = {
     "password authentication failed": _wrong_password,
     "no password supplied": _wrong_password,
     "no pg_hba.conf entry": _not_let_in,
+    "pg_hba.conf rejects": _not_let_in,
     "session is read-only": _only_standby,
     "too many clients": _turned_away,
     "remaining connection slots": _turned_away,

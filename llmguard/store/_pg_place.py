@@ -115,7 +115,7 @@ def place_of(url: str) -> Place:
     ours: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         (ours if name in _OURS else options)[name] = value
-    if "/" in database or not re.fullmatch(r"[^/:@\s]*", unquote(user)):
+    if "/" in database or not re.fullmatch(r"[^/@\s]*", user):
         raise _unreadable("a name in it holds a sign that has to be escaped")
     return Place(
         url=redacted(url),

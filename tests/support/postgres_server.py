@@ -14,6 +14,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -35,6 +37,7 @@ _ACCESS = """
 host all barred 127.0.0.1/32 reject
 host all careful 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
 """
 _START = 30.0
 
@@ -79,12 +82,7 @@ class PostgresServer:
                  "-p", str(self.port)],
                 stdout=log, stderr=log, **self._who(),
             )  # fmt: skip
-        end = time.monotonic() + _START
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > end:
-                text = (self._folder / "log").read_text()
-                raise RuntimeError(f"PostgreSQL did not start:\n{text}")
-            time.sleep(0.02)
+        self._await(self.process, self.port)
 
     def stop(self, sign: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT in order, SIGQUIT as a crash would."""
@@ -102,6 +100,24 @@ class PostgresServer:
         """Stop it and delete its files."""
         self.stop(signal.SIGQUIT)  # in order it would write all to the disk first
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def standby(self) -> Iterator[int]:
+        """Run a replica that follows this server; gives its port."""
+        data, port = self._folder / "standby", _free_port()
+        self._run("pg_basebackup", "-d", self.place(), "-D", str(data), "-R",
+                  "--checkpoint=fast", "--no-sync")  # fmt: skip
+        process = subprocess.Popen(
+            [str(self._programs / "postgres"), "-D", str(data), "-p", str(port)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._who(),
+        )  # fmt: skip
+        try:
+            self._await(process, port)
+            yield port
+        finally:
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
+            shutil.rmtree(data)
 
     def place(self, *, user: str = "tests", database: str = "postgres") -> str:
         """Return the URL of a database, without a schema."""
@@ -127,11 +143,20 @@ class PostgresServer:
             found = one.execute(sql.encode())
             return found.fetchall() if found.description else []
 
-    def _answers(self) -> bool:
+    def _await(self, process: subprocess.Popen[bytes], port: int) -> None:
+        end = time.monotonic() + _START
+        while not self._answers(port):
+            if process.poll() is not None or time.monotonic() > end:
+                text = (self._folder / "log").read_text()
+                raise RuntimeError(f"PostgreSQL did not start:\n{text}")
+            time.sleep(0.02)
+
+    @staticmethod
+    def _answers(port: int) -> bool:
         import psycopg
 
         try:
-            self.ask("SELECT 1")
+            psycopg.connect(f"postgresql://tests@127.0.0.1:{port}/postgres").close()
         except psycopg.OperationalError:
             return False
         return True
