@@ -119,6 +119,31 @@ class PostgresServer:
             process.wait()
             shutil.rmtree(data)
 
+    @contextmanager
+    def bouncer(self, mode: str) -> Iterator[int]:
+        """Run PgBouncer before this server in a pool mode; gives its port."""
+        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            raise FileNotFoundError("pgbouncer")
+        port, file = _free_port(), self._folder / "pgbouncer.ini"
+        file.write_text(
+            "[databases]\n"
+            f"postgres = host=127.0.0.1 port={self.port} user=tests\n"
+            "[pgbouncer]\nauth_type = any\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {port}\nunix_socket_dir =\npool_mode = {mode}\n"
+            "default_pool_size = 5\nlogfile =\n"
+        )
+        process = subprocess.Popen(
+            [program, "-q", str(file)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._who(),
+        )  # fmt: skip
+        try:
+            self._await(process, port)
+            yield port
+        finally:
+            process.kill()
+            process.wait()
+
     def place(self, *, user: str = "tests", database: str = "postgres") -> str:
         """Return the URL of a database, without a schema."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
