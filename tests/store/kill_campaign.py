@@ -1,6 +1,9 @@
 """Workers that enqueue and answer tickets are killed at random; a report is printed.
 
-Usage: python kill_campaign.py FOLDER KILLS SEED [WORKERS]
+Usage: python kill_campaign.py FOLDER URL KILLS SEED [WORKERS [CRASHES]]
+
+On a server, CRASHES of its sessions' processes are killed too, spread over the kills:
+each time the server throws every session out and recovers.
 
 Every acknowledgement is appended to a log outside the store with one `write` and no
 fsync: a killed process loses nothing that it has written, so the log knows exactly
@@ -10,28 +13,32 @@ workers, so that a worker costs milliseconds instead of an interpreter's start.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
 import signal
-import sqlite3
 import sys
 import time
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from llmguard.errors import QueueError, StoreError
-from llmguard.store import NewTicket, SqliteStore, Store, TicketState, new_id
+from llmguard.store import NewTicket, Store, TicketState, new_id
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from store_backends import integrity, is_postgres, make_store, raw
 
 LEASE = 0.5
 LIFE = (0.02, 0.3)  # seconds a worker lives, at least and at most
 TOUGH = 100_000  # leases that may lapse here: death by kill is not the ticket's fault
 
 
-def worker(path: str, log: int, seed: int) -> None:
+def worker(url: str, log: int, seed: int) -> None:
     """Enqueue, claim and answer for ever; tell the log what was acknowledged."""
     chance = random.Random(seed)
-    store = SqliteStore(path, max_losses=TOUGH)
+    store = _opened(url)
     name = f"w{os.getpid()}"
     number = 0
     while True:
@@ -44,9 +51,21 @@ def worker(path: str, log: int, seed: int) -> None:
             fingerprint=key,
             inputs={"text": "x" * chance.randrange(2000)},
         )
-        _tell(log, "E", store.tickets.enqueue(new).ticket.id, key)
-        for _ in range(chance.randrange(3)):
-            _answer_one(store, log, name)
+        with _crashes_of(url):
+            _tell(log, "E", store.tickets.enqueue(new).ticket.id, key)
+            for _ in range(chance.randrange(3)):
+                _answer_one(store, log, name)
+
+
+def _opened(url: str) -> Store:
+    while True:
+        with _crashes_of(url):
+            return make_store(url, max_losses=TOUGH)
+
+
+def _crashes_of(url: str) -> AbstractContextManager[None]:
+    """A file never fails; a server that recovers may, and nothing is acknowledged."""
+    return suppress(StoreError) if is_postgres(url) else nullcontext()
 
 
 def _answer_one(store: Store, log: int, name: str) -> None:
@@ -65,42 +84,66 @@ def _tell(log: int, kind: str, ticket_id: str, what: str) -> None:
     os.write(log, f"{kind}\t{ticket_id}\t{what}\n".encode())
 
 
-def start(path: str, log: int, seed: int) -> int:
+def start(url: str, log: int, seed: int) -> int:
     """Fork a worker and return its process id."""
     child = os.fork()
     if child:
         return child
     try:
-        worker(path, log, seed)
+        worker(url, log, seed)
     except StoreError as error:
         os.write(2, f"{error}\n".encode())
     finally:
         os._exit(3)
 
 
-def campaign(folder: Path, kills: int, seed: int, workers: int) -> None:
-    """Kill `kills` workers with SIGKILL, one after the other, replacing each."""
-    chance = random.Random(seed)
-    path = str(folder / "s.db")
+def campaign(
+    folder: Path, url: str, numbers: tuple[int, int, int], chance: random.Random
+) -> None:
+    """Kill workers with SIGKILL, one after the other, replacing each."""
+    kills, workers, crashes = numbers
+    if is_postgres(url):
+        # Here, so that each worker does not spend its short life on the import.
+        importlib.import_module("llmguard.store.postgres")
     log = os.open(folder / "acks.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    living = [start(path, log, chance.random().__hash__()) for _ in range(workers)]
-    for _ in range(kills):
-        time.sleep(chance.uniform(*LIFE))
-        victim = living.pop(chance.randrange(workers))
-        os.kill(victim, signal.SIGKILL)
-        _, status = os.waitpid(victim, 0)
-        if not os.WIFSIGNALED(status):
-            raise SystemExit(f"a worker ended by itself: {status}")
-        living.append(start(path, log, chance.random().__hash__()))
-    for one in living:
-        os.kill(one, signal.SIGKILL)
-        os.waitpid(one, 0)
+    living = [start(url, log, chance.random().__hash__()) for _ in range(workers)]
+    when = {(number + 1) * kills // (crashes + 1) for number in range(crashes)}
+    try:
+        for number in range(kills):
+            time.sleep(chance.uniform(*LIFE))
+            if number in when:
+                _crash(url, chance)
+            _kill(living.pop(chance.randrange(workers)))
+            living.append(start(url, log, chance.random().__hash__()))
+    finally:
+        for one in living:
+            _kill(one)
 
 
-def report(folder: Path) -> dict[str, object]:
+def _kill(victim: int) -> None:
+    os.kill(victim, signal.SIGKILL)
+    _, status = os.waitpid(victim, 0)
+    if not os.WIFSIGNALED(status):
+        raise SystemExit(f"a worker ended by itself: {status}")
+
+
+def _crash(url: str, chance: random.Random) -> None:
+    """Kill the server's process of some session; the server restarts itself."""
+    while True:
+        with suppress(Exception), raw(url) as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'llmguard'"
+            ).fetchall()
+            if rows:
+                os.kill(chance.choice(rows)[0], signal.SIGKILL)
+                return
+        time.sleep(0.01)
+
+
+def report(folder: Path, url: str) -> dict[str, object]:
     """Answer what is left, then compare the store with the log."""
     time.sleep(LEASE)
-    store = SqliteStore(folder / "s.db", max_losses=TOUGH)
+    store = make_store(url, max_losses=TOUGH)
     while (ticket := store.tickets.claim(reviewer="last", lease=60)) is not None:
         store.tickets.answer(
             ticket.id, "last", reviewer="last", token=ticket.lease_token
@@ -127,7 +170,7 @@ def report(folder: Path) -> dict[str, object]:
         "answered_twice": sum(events[one, "answered"] != 1 for one in found),
         "acked_twice": sum(line[0] == "A" for line in lines) - len(answered),
         "stuck": len(stuck),
-        "integrity": _integrity(folder / "s.db"),
+        "integrity": integrity(url),
     }
 
 
@@ -135,15 +178,8 @@ def _every(store: Store) -> list:  # type: ignore[type-arg]  # records, for a te
     return list(store.tickets.list(states=frozenset(TicketState), limit=10**9))
 
 
-def _integrity(path: Path) -> str:
-    connection = sqlite3.connect(path)
-    try:
-        return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
-    finally:
-        connection.close()
-
-
 if __name__ == "__main__":
-    place, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    campaign(place, kills, seed, int(sys.argv[4]) if len(sys.argv) > 4 else 4)
-    sys.stdout.write(json.dumps(report(place)))
+    place, where = Path(sys.argv[1]), sys.argv[2]
+    kills, seed, workers, crashes = (*map(int, sys.argv[3:]), 4, 0)[:4]
+    campaign(place, where, (kills, workers, crashes), random.Random(seed))
+    sys.stdout.write(json.dumps(report(place, where)))

@@ -4,46 +4,89 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from postgres_server import PostgresServer
 
 SCRIPT = Path(__file__).with_name("kill_campaign.py")
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
-@pytest.mark.parametrize(
-    ("kills", "seed"), [(15, 1), pytest.param(200, 2, marks=pytest.mark.slow)]
-)
-def test_killed_workers(
-    tmp_path: Path,
-    kills: int,
-    seed: int,
-    record_property: Callable[[str, object], None],
-) -> None:
-    """SIGKILL at random moments, then every acknowledgement is checked."""
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(tmp_path), str(kills), str(seed)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    report = json.loads(done.stdout)
-    for name, value in report.items():
-        record_property(name, value)
-    assert report["asked"] > kills
-    assert report["answered"] > kills
-    assert {name: report[name] for name in _WRONG} == _WRONG
-
-
-_WRONG = {
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
+WRONG = {
     "lost": 0,
     "answered_twice": 0,
     "acked_twice": 0,
     "stuck": 0,
     "integrity": "ok",
 }
+Record = Callable[[str, object], None]
+
+
+def _run(folder: Path, url: str, *numbers: int) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder), url, *map(str, numbers)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+@pytest.mark.parametrize(
+    ("kills", "seed"), [(15, 1), pytest.param(200, 2, marks=pytest.mark.slow)]
+)
+def test_killed_workers(
+    tmp_path: Path, store_url: str, kills: int, seed: int, record_property: Record
+) -> None:
+    """SIGKILL at random moments, then every acknowledgement is checked."""
+    report = _run(tmp_path, store_url, kills, seed)
+    record_property("killed", report)
+    assert report["asked"] > kills
+    assert report["answered"] > kills
+    assert WRONG == {name: report[name] for name in WRONG}
+
+
+@pytest.mark.parametrize(
+    ("kills", "crashes"), [(10, 1), pytest.param(120, 6, marks=pytest.mark.slow)]
+)
+def test_killed_sessions_of_the_server(
+    tmp_path: Path,
+    postgres_url: str,
+    kills: int,
+    crashes: int,
+    record_property: Record,
+) -> None:
+    """The server recovers from each crash, and workers die meanwhile."""
+    report = _run(tmp_path, postgres_url, kills, 5, 4, crashes)
+    record_property("crashed", report)
+    assert report["answered"] > kills
+    assert WRONG == {name: report[name] for name in WRONG}
+
+
+@pytest.mark.slow
+def test_restarts_of_the_server(
+    tmp_path: Path,
+    postgres_url: str,
+    postgres_server: PostgresServer,
+    record_property: Record,
+) -> None:
+    """Stopped in order and as if the power went, five times, under load."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(_run, tmp_path, postgres_url, 150, 6)
+        for number in range(5):
+            time.sleep(2.0)
+            postgres_server.restart(signal.SIGQUIT if number % 2 else signal.SIGINT)
+        report = running.result()
+    record_property("restarted", report)
+    assert report["answered"] > 150
+    assert WRONG == {name: report[name] for name in WRONG}

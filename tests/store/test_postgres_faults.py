@@ -256,9 +256,12 @@ def test_other_processes_are_heard(store: Any, postgres_url: str) -> None:
         [
             sys.executable,
             "-c",
-            ("import sys\n"
-            "from llmguard.store import BreakerRow, open_store\n"
-            "open_store(sys.argv[1]).put_breaker(BreakerRow(key='k', state='open'))\n"),
+            (
+                "import sys\n"
+                "from llmguard.store import BreakerRow, open_store\n"
+                "row = BreakerRow(key='k', state='open')\n"
+                "open_store(sys.argv[1]).put_breaker(row)\n"
+            ),
             postgres_url,
         ],
         check=True,
