@@ -33,16 +33,23 @@ def clock() -> VirtualClock:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, on one backend and then on the other."""
     if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
+        return emptied(request.getfixturevalue("shared_schema"))
     return str(tmp_path / "store.db")
+
+
+@pytest.fixture(scope="session")
+def shared_schema(postgres_server: PostgresServer) -> str:
+    """The URL of a schema that tests empty and use in turn."""
+    url = postgres_server.url()
+    make_store(url).close()
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Give URLs of empty stores, as many as wanted, on one backend and the other."""
     if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        url = server.url()
+        url: str = request.getfixturevalue("shared_schema")
         return lambda: emptied(url)
     numbers = itertools.count(1)
     return lambda: str(tmp_path / f"{next(numbers)}.db")

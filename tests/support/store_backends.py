@@ -86,6 +86,11 @@ def emptied(url: str) -> str:
         ).fetchall()
         for (table,) in tables:
             connection.execute(f"DELETE FROM {table}".encode())  # noqa: S608 - its names
+        sequences = connection.execute(
+            "SELECT sequencename FROM pg_sequences WHERE schemaname = current_schema()"
+        ).fetchall()
+        for (sequence,) in sequences:
+            connection.execute(f"ALTER SEQUENCE {sequence} RESTART".encode())
     return url
 
 
