@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from ._suite_changed import lock_changes
 
 if TYPE_CHECKING:
     from ..promotion.request import Request
-    from ..store import Store
+    from ..store import RouteState, Store
 
 __all__ = ["evidence_findings", "heads_of_approvals", "ledger_findings", "two_heads"]
 
@@ -150,7 +150,9 @@ def _candidates(
         for change in lock_changes(path, base, lock):
             yield change.route, change.candidate, change.incumbent
         return
-    states = store.ledger.route_states(env) if store else {}
+    states: Mapping[str, RouteState] = {}
+    if store is not None:
+        states = store.ledger.route_states(env)
     for name, route in lock.routes.items():
         state = states.get(name)
         for pin in route.allowed:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
 
+from .. import config
 from ..guard._fitness import PROOF_SECONDS
 from ..store import Store
 from ._routing_lines import RoutingLine, routing_lines, routing_todo
 from ._tier_lines import TierLine, tier_lines
+from ._version_lines import VersionLine, endings, version_lines
 
 __all__ = ["Report", "TierLine", "gather"]
 
@@ -30,6 +32,7 @@ class Report:
     routes: list[RoutingLine] = field(default_factory=list[RoutingLine])
     breakers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     queues: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    versions: list[VersionLine] = field(default_factory=list[VersionLine])
     todo: list[str] = field(default_factory=list[str])
 
     def document(self) -> dict[str, Any]:
@@ -55,7 +58,12 @@ def gather(store: Store, *, window: float, now: float | None = None) -> Report:
         for stats in store.tickets.stats()
     ]
     report.routes = routing_lines(store, report.processes)
-    report.todo = [*_todo(report), *routing_todo(store, report.processes, now=now)]
+    report.versions = version_lines(store, env=config.load().env, now=now)
+    report.todo = [
+        *_todo(report),
+        *routing_todo(store, report.processes, now=now),
+        *endings(now=now),
+    ]
     return report
 
 

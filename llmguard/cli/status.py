@@ -61,6 +61,9 @@ def _print(report: Report) -> None:
         click.echo("\nTiers")
         click.echo(_tiers(report))
         click.echo(f"  {_legend(report)}")
+    if report.versions:
+        click.echo("\nVersions")
+        click.echo(_versions(report))
     if report.routes:
         click.echo("\nRouting")
         click.echo(_routes(report))
@@ -136,6 +139,19 @@ def _legend(report: Report) -> str:
     for target in sorted(unproven - {""}):
         text += f"\n  unproven: `llmguard drill {target}`"
     return text
+
+
+def _versions(report: Report) -> str:
+    return table(
+        (
+            line.route,
+            f"{line.serves} {line.model}".strip() or "nothing",
+            line.owner or "no owner",
+            f"quarantined: {', '.join(line.quarantined)}" if line.quarantined else "",
+            line.moved or "by models.lock",
+        )
+        for line in report.versions
+    )
 
 
 def _routes(report: Report) -> str:

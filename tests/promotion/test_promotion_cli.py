@@ -281,3 +281,24 @@ def test_which_tells_what_processes_applied_and_providers_served(
     out = run("which", "triage", "--at", str(at + 800)).output
     assert "no process of this environment told of itself then" in out
     assert "no answer of this route was recorded" in out
+
+
+def test_status_shows_versions_and_ends(project: Project, run: Run) -> None:
+    """What serves, whose it is, what moved last; a model that ends is to do."""
+    from dataclasses import replace
+    from datetime import UTC, datetime, timedelta
+
+    assert "by models.lock" in run("status").output
+    project.gates(QUIET)
+    project.promote(project.new)
+    project.store.close()
+    run("rollback", "triage")
+    out = run("status").output
+    assert "ago by ann@example.com: rolled back to" in out
+    assert f"quarantined: {project.new.id}" in out
+    assert f"{project.old.id} gpt-5.2-2025-12-07  desk" in out
+    end = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()
+    project.allow(replace(project.new, lifecycle={"shutdown": end}))
+    found = json.loads(run("status", "--json", code=1).stdout)
+    assert any(f"shuts down on {end}" in line for line in found["todo"])
+    assert [project.new.id] == found["versions"][0]["quarantined"]
