@@ -15,14 +15,18 @@ from functools import cache
 from typing import Any, Final, Self, TypeAlias, cast
 
 from ._deadline_backend import DEADLINE, install
+from ._sse import Ear, overheard
 
-__all__ = ["Guarded", "Observe", "facade", "guarded_client"]
+__all__ = ["Guarded", "Listen", "Observe", "facade", "guarded_client"]
 
 Guarded: TypeAlias = Any
 """An httpx or httpx2 client, sync or async."""
 
 Observe: TypeAlias = Callable[[str, bytes], None]
 """Told the URL path and the body of every JSON answer; may raise to refuse it."""
+
+Listen: TypeAlias = "Callable[[str], Ear | None]"
+"""Asked with the URL path of a stream; returns what listens to it."""
 
 _EXTENSION: Final = "llmguard_deadline"
 _END: Final = object()
@@ -58,12 +62,14 @@ def guarded_client(cls: type[Any], check: Callable[[object], None]) -> Guarded:
     return client
 
 
-def facade(shared: Guarded, *, timeout: float, observe: Observe) -> Guarded:
+def facade(
+    shared: Guarded, *, timeout: float, observe: Observe, listen: Listen
+) -> Guarded:
     """Return a cheap client on the connections of `shared`, for one attempt.
 
     It ends every exchange within `timeout` seconds from now, however late in the
-    attempt it starts, shows each JSON answer to `observe`, and leaves `shared` open
-    when it is closed.
+    attempt it starts, shows each JSON answer to `observe` and streams to the ear that
+    `listen` gives, and leaves `shared` open when it is closed.
     """
     deadline = time.monotonic() + timeout
     is_async = hasattr(shared, "aclose")
@@ -80,13 +86,24 @@ def facade(shared: Guarded, *, timeout: float, observe: Observe) -> Guarded:
     async def cap_async(request: Any) -> None:
         cap(request)
 
+    def attend(response: Any) -> None:
+        body = overheard(response)
+        ear = None if body is None else listen(response.request.url.path)
+        if body is not None and ear is not None:
+            base = _stream_base(response)
+            response.stream = _joined(body, base)(response.stream, ear)
+
     def show(response: Any) -> None:
         if _is_json_answer(response):
             observe(response.request.url.path, response.read())
+        else:
+            attend(response)
 
     async def show_async(response: Any) -> None:
         if _is_json_answer(response):
             observe(response.request.url.path, await response.aread())
+        else:
+            attend(response)
 
     base = _httpx(shared).AsyncClient if is_async else _httpx(shared).Client
     return base(
@@ -166,10 +183,18 @@ def _guard(response: Any) -> None:
     deadline = response.request.extensions.get(_EXTENSION)
     if deadline is None:
         return
-    is_async = hasattr(response.stream, "__aiter__")
-    base = httpx.AsyncByteStream if is_async else httpx.SyncByteStream
-    cls = _stream_class(base, is_async=is_async)
+    base = _stream_base(response)
+    body = _AsyncBody if hasattr(response.stream, "__aiter__") else _SyncBody
+    cls = _joined(body, base)
     response.stream = cls(response.stream, deadline, httpx.ReadTimeout)
+
+
+def _stream_base(response: Any) -> type[Any]:
+    """Return what httpx insists that the body of a response is."""
+    httpx: Any = _httpx(response)
+    is_async = hasattr(response.stream, "__aiter__")
+    base: type[Any] = httpx.AsyncByteStream if is_async else httpx.SyncByteStream
+    return base
 
 
 def _is_json_answer(response: Any) -> bool:
@@ -223,12 +248,12 @@ class _AsyncBody(_Body):
         await self._stream.aclose()
 
 
-_classes: dict[type[Any], type[Any]] = {}
+_classes: dict[tuple[type[Any], type[Any]], type[Any]] = {}
 
 
-def _stream_class(base: type[Any], *, is_async: bool) -> type[Any]:
-    """Return the body class as a subclass of httpx's own, which httpx insists on."""
-    if base not in _classes:
-        body = _AsyncBody if is_async else _SyncBody
-        _classes[base] = type(body.__name__, (body, base), {})
-    return _classes[base]
+def _joined(body: type[Any], base: type[Any]) -> type[Any]:
+    """Return the body class as a subclass of httpx's own."""
+    made = _classes.get((body, base))
+    if made is None:
+        made = _classes[body, base] = type(body.__name__, (body, base), {})
+    return made

@@ -17,6 +17,8 @@ from ..outcome import Kind
 from ..reply import Reply
 from . import remote_calls
 from ._http import facade, guarded_client
+from ._openai_stream import ChatStream, ResponsesStream
+from ._sse import Ear
 from .replies import read_answer, reply_failure
 
 if TYPE_CHECKING:
@@ -99,7 +101,18 @@ class OpenAIClients:
                 if on_reply is not None:
                     on_reply(reply)
 
-        inner = facade(client._client, timeout=timeout, observe=observe)  # noqa: SLF001 - the SDK offers no getter
+        def listen(path: str) -> Ear | None:
+            if on_reply is None or not path.endswith(_ANSWERS):
+                return None
+            cls = ChatStream if path.endswith(_ANSWERS[0]) else ResponsesStream
+            return Ear(cls(self.pin, "min"), on_reply)
+
+        inner = facade(
+            client._client,  # noqa: SLF001 - the SDK offers no getter
+            timeout=timeout,
+            observe=observe,
+            listen=listen,
+        )
         return client.with_options(http_client=inner, timeout=timeout, max_retries=0)
 
     def check(self) -> None:
