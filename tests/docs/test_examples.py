@@ -22,6 +22,7 @@ KNOWN = {
     "fastapi_app",
     "flask_app",
     "plain_function",
+    "shadow",
     "stream",
     "suites",
     "testing",

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._dataclass import dataclass
+from ...clock import SYSTEM_CLOCK
 from ...errors import ConfigError, LockError
 from ...pins import load_lock
 from .._draw import LOST
@@ -106,7 +107,7 @@ def report_of(
     store: Store,
     run: ShadowRun,
     *,
-    now: float,
+    now: float = 0.0,
     function: str = "",
     incumbent: str = "",
     thresholds: Thresholds | None = None,
@@ -119,7 +120,7 @@ def report_of(
     Args:
         store: Where it is kept.
         run: The run.
-        now: Epoch seconds.
+        now: Epoch seconds; the time when it is asked unless given.
         function: Which function, where the route has several.
         incumbent: Which incumbent, by its pin's id; the newest unless given.
         thresholds: When to alarm.
@@ -127,6 +128,7 @@ def report_of(
     Raises:
         ConfigError: Nothing has been compared yet, or the function is not named.
     """
+    now = now or SYSTEM_CLOCK.time()
     rows = store.shadow.tallies(run.id)
     mine = _chosen(run, rows, function, incumbent)
     newest = max(mine, key=lambda row: row.at)
