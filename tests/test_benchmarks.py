@@ -32,6 +32,7 @@ def _run(name: str, *options: object) -> str:
             marks=pytest.mark.slow,
         ),
         pytest.param("import_bench.py", {"import"}, id="import"),
+        pytest.param("shadow_live_bench.py", {"latency", "cpu_us"}, id="shadow"),
         pytest.param("otel_bench.py", {"overhead", "scrape"}, id="otel"),
         pytest.param(
             "peers.py", {"peers", "weight"}, id="peers", marks=pytest.mark.slow

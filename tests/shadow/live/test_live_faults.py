@@ -118,7 +118,7 @@ def test_arguments_that_cannot_be_copied_cost_a_sample_only(live: Live) -> None:
     @shadow(FakeModel("b").pin(), share=1)
     @contract(str)
     @pinned(FakeModel("a").pin())
-    def talk(items: object, *, model: Model = INJECTED) -> str:
+    def talk(items: list[object], *, model: Model = INJECTED) -> str:
         return model.complete("text")
 
     loop: list[object] = []

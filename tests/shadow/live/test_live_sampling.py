@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from llmguard import (
@@ -15,7 +18,8 @@ from llmguard import (
     pinned,
     static,
 )
-from llmguard.shadow.live import shadow
+from llmguard.shadow.live import ShadowOptions, shadow
+from llmguard.shadow.live._sample import fraction, share_of
 from llmguard.testing import FakeModel, HttpError, Refusal
 
 Live = Any
@@ -137,3 +141,56 @@ def test_strata_have_shares_and_minimums_of_their_own(live: Live) -> None:
     seen = {row.stratum: row.n for row in rows if row.name == "seen"}
     assert {"intent=refund, lang=de": 1, "intent=bug, lang=de": 1, "": 1} == seen
     assert ["intent=refund, lang=de"] == [pair.stratum for pair in pairs]
+
+
+@given(st.text(), st.text(min_size=1), st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_share_samples_no_fewer_requests(
+    key: str, salt: str, one: float, other: float
+) -> None:
+    """What is sampled at a small share is sampled at every larger one."""
+    low, high = sorted((one, other))
+    found = fraction(key, salt)
+    assert 0 <= found < 1
+    assert (found < low) <= (found < high)
+    assert found == fraction(key, salt)
+
+
+def test_the_share_is_the_share_and_doubles_are_independent_of_it() -> None:
+    """One in twenty, give or take; of these a quarter twice."""
+    keys = [f"{n:012x}" for n in range(40_000)]
+    sampled = [key for key in keys if fraction(key, "s-1") < 0.05]
+    doubled = [key for key in sampled if fraction(key, "s-1/double") < 0.25]
+    assert 1_850 < len(sampled) < 2_150
+    assert 420 < len(doubled) < 580
+    both = sum(fraction(key, "s-2") < 0.05 for key in sampled)
+    assert 60 < both < 140  # another run samples others
+
+
+def test_a_stratum_is_sampled_densely_until_it_has_its_minimum() -> None:
+    """Ten times as densely, but never more than all of it."""
+    options = ShadowOptions(
+        share=0.02, by=("intent",), minimum=30, shares={"intent=refund": 0.5}
+    )
+    assert 0.2 == pytest.approx(share_of(options, "intent=bug", 29))
+    assert 0.02 == share_of(options, "intent=bug", 30)
+    assert 1.0 == share_of(options, "intent=refund", 0)
+    assert 0.5 == share_of(options, "intent=refund, lang=de", 99)
+
+
+def test_labels_with_an_id_in_them_do_not_make_a_stratum_each(live: Live) -> None:
+    """Beyond fifty they are counted together."""
+    old, new = _pair()
+
+    @shadow(new.pin(), share=0, by=("user",))
+    @contract(Answer)
+    @pinned(old.pin())
+    def triage(ticket: str, *, model: Model = INJECTED) -> Answer:
+        return model.complete(ticket)
+
+    for number in range(60):
+        with call_context(user=f"u{number}"):
+            triage("a")
+    (run,) = live.shadows.runs.values()
+    rows, _, _ = run.counts.drain(run.key)
+    assert 51 == len(rows)
+    assert 10 == next(row.n for row in rows if row.stratum == "(other)")
