@@ -33,7 +33,12 @@ class Judgement:
     def __init__(self) -> None:
         self.good: dict[str, Approval] = {}
         self.keys: dict[bytes, str] = {}
-        self.refused: list[Refusal] = []
+        self.bad: dict[str, Refusal] = {}
+
+    @property
+    def refused(self) -> list[Refusal]:
+        """The newest bad approval of everybody who gave no good one."""
+        return [one for who, one in self.bad.items() if who not in self.good]
 
 
 def collect(request: Request, rule: ApprovalRule) -> list[Approval]:
@@ -73,14 +78,13 @@ def _judge(
         why = f"it is signed with the key of {whose!r}: each person needs their own"
         problem = ("same-key", why)
     if problem is not None:
-        judgement.refused.append(
-            Refusal(
-                approver=approval.approver,
-                kind=problem[0],
-                reason=problem[1],
-                source=approval.source,
-            )
+        refusal = Refusal(
+            approver=approval.approver,
+            kind=problem[0],
+            reason=problem[1],
+            source=approval.source,
         )
+        judgement.bad.setdefault(approval.approver, refusal)
     elif blob is not None:
         judgement.good[approval.approver] = approval
         judgement.keys[blob.key] = approval.approver
