@@ -45,6 +45,7 @@ from ._pin_io import (
     written_ids,
 )
 from ._pin_lifecycle import ask_lifecycle
+from ._pin_probe import probe
 
 __all__ = ["pin"]
 
@@ -279,3 +280,6 @@ def _exit_code(stale: list[bool]) -> int:
 
 def _today() -> date:
     return datetime.now(UTC).date()
+
+
+pin.add_command(probe)

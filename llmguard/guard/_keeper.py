@@ -25,6 +25,7 @@ from ..telemetry.objectives import Objective, declared
 from ..telemetry.tally import TALLY
 from ..telemetry.traffic import TRAFFIC
 from ._forks import renew_after_fork
+from ._probing import Prober
 from ._traffic import Mover
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Keeper:
         self.activity = Activity()
         self.growth = Growth(TALLY)
         self.mover = Mover()
+        self.prober = Prober()
         self.problem: Exception | None = None
         self._reset()
         renew_after_fork(self)
@@ -67,6 +69,7 @@ class Keeper:
         self.activity.renew()
         self.growth.renew()
         self.mover.renew()
+        self.prober.renew()
         self._reset()
 
     def _reset(self) -> None:
@@ -149,6 +152,7 @@ class Keeper:
         self._count(store)
         store.beat(process_name(), _about())
         self.mover.move(store, breakers)
+        self.prober.look(store)
         for callback in _OTHERS:
             callback(store)
 

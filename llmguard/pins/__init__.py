@@ -11,7 +11,7 @@ from ._canonical import JSON
 from ._lock import Lock, Route
 from ._pin import FingerprintPolicy, Pin, VersionClass
 from ._read import read_lock
-from ._rules import RouteRules, Slice, rules_of
+from ._rules import ProbeRules, RouteRules, Slice, rules_of
 
 if TYPE_CHECKING:
     from ._check import Finding, check
@@ -31,6 +31,7 @@ __all__ = [
     "Lock",
     "Looked",
     "Pin",
+    "ProbeRules",
     "Route",
     "RouteRules",
     "Shutdown",

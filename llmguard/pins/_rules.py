@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from types import MappingProxyType
@@ -11,12 +12,16 @@ from .. import config
 from .._dataclass import dataclass
 from ..errors import ConfigError
 
-__all__ = ["RouteRules", "Slice", "rules_of"]
+__all__ = ["ProbeRules", "RouteRules", "Slice", "rules_of"]
 
 UNITS: Final = ("user", "tenant")
 """Labels that name the unit of a call where neither a key nor the route does."""
 _KEYS: Final = frozenset({"unit", "slices", "probes"})
 _SLICE_KEYS: Final = frozenset({"when", "route", "pin"})
+_PROBE_KEYS: Final = frozenset({"prompts", "draws", "every", "alpha"})
+_SPAN: Final = re.compile(r"(\d{1,5})([mhd])")
+_SECONDS: Final = {"m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_FEWEST_DRAWS: Final = 5
 
 
 def _no_labels() -> Mapping[str, tuple[str, ...]]:
@@ -61,6 +66,24 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRules:
+    """A small set of prompts whose answers say whether a version is still the same.
+
+    Attributes:
+        prompts: Each is sent as one user message.
+        draws: Answers drawn of each, every time.
+        every: Seconds between two probes by the running processes together; 0 for none
+            but those of `llmguard pin probe`.
+        alpha: Chance that a version which did not change is said to have.
+    """
+
+    prompts: tuple[str, ...]
+    draws: int = 10
+    every: float = 0.0
+    alpha: float = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRules:
     """What is declared about one route.
 
@@ -68,10 +91,12 @@ class RouteRules:
         unit: Labels that name the unit of a call, the first one that it has; a key
             given to `call_context` comes before them.
         slices: Taken in order; the first that fits a call answers it.
+        probes: What its versions are probed with; None for nothing.
     """
 
     unit: tuple[str, ...] = UNITS
     slices: tuple[Slice, ...] = ()
+    probes: ProbeRules | None = None
 
 
 def rules_of(route: str, *, slices: Sequence[Slice] = ()) -> RouteRules:
@@ -92,7 +117,42 @@ def rules_of(route: str, *, slices: Sequence[Slice] = ()) -> RouteRules:
         raise ConfigError(f"`slices` in {where} is {listed!r}, not a list of tables")
     made = tuple(_slice(where, one) for one in cast("Sequence[object]", listed))
     unit = _texts("unit", table.get("unit", UNITS), where=where)
-    return RouteRules(unit=unit, slices=(*slices, *made))
+    return RouteRules(
+        unit=unit, slices=(*slices, *made), probes=_probes(route, table.get("probes"))
+    )
+
+
+def _probes(route: str, found: object) -> ProbeRules | None:
+    if found is None:
+        return None
+    where = f"`[tool.llmguard.routes.{route}.probes]`"
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{where} is {found!r}, not a table")
+    table = cast("Mapping[str, object]", found)
+    _known(where, table, _PROBE_KEYS)
+    draws, alpha = table.get("draws", 10), table.get("alpha", 0.01)
+    if not isinstance(draws, int) or draws < _FEWEST_DRAWS:
+        raise ConfigError(
+            f"`draws` in {where} is {draws!r}; give {_FEWEST_DRAWS} or more, for fewer "
+            "answers cannot show a change"
+        )
+    if not isinstance(alpha, float) or not 0 < alpha < 1:
+        raise ConfigError(f"`alpha` in {where} is {alpha!r}; give a share such as 0.01")
+    return ProbeRules(
+        prompts=_texts("prompts", table.get("prompts", ()), where=where),
+        draws=draws,
+        every=_span(table.get("every", "0m"), where),
+        alpha=alpha,
+    )
+
+
+def _span(value: object, where: str) -> float:
+    found = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ConfigError(
+            f"`every` in {where} is {value!r}; give a span such as '6h', '30m' or '1d'"
+        )
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def _slice(where: str, entry: object) -> Slice:
