@@ -19,7 +19,7 @@ import jsonschema
 from _constrained_child import Child
 from _measure import table
 
-__all__ = ["Rows", "records", "show", "survey"]
+__all__ = ["Rows", "records", "shared", "show", "survey"]
 
 DATA: Final = (
     Path(
@@ -81,6 +81,14 @@ class Rows:
         """Return a row of an earlier run."""
         return self._found.get((self._title, engine, name))
 
+    def engines(self) -> dict[str, list[dict[str, Any]]]:
+        """Return all rows of this model by engine."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for (title, engine, _), row in self._found.items():
+            if title == self._title:
+                found.setdefault(engine, []).append(row)
+        return found
+
     def add(self, engine: str, row: Mapping[str, Any]) -> None:
         """Keep a row, on disk before the next one begins."""
         if self._path is None:
@@ -88,6 +96,15 @@ class Rows:
         whole = {"model": self._title, "engine": engine, **row}
         with self._lock, self._path.open("a") as file:
             file.write(json.dumps(whole) + "\n")
+
+
+def shared(
+    rows: Mapping[str, list[dict[str, Any]]],
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of the schemas that every engine has come to."""
+    names = [{row["name"] for row in each} for each in rows.values()]
+    common = set[str]().union(*names).intersection(*names)
+    return {e: [r for r in each if r["name"] in common] for e, each in rows.items()}
 
 
 def survey(

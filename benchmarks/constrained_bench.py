@@ -5,9 +5,10 @@
     python benchmarks/constrained_bench.py --coverage --schemas 40    # one part, less
 
 `--rows FILE` keeps every schema's result as it comes, and a run that is started again
-with the same file goes on where the last one ended; `--model TEXT` takes one model
-only. Parts are `--coverage` (real schemas, all engines), `--ours` (all of the schemas,
-with llmguard alone) and `--tickets` (one schema, in turns).
+with the same file goes on where the last one ended; `--show` prints what is there, and
+`--model TEXT` takes one model only. Parts are `--coverage` (real schemas, all engines),
+`--ours` (all of the schemas, with llmguard alone) and `--tickets` (one schema, in
+turns).
 
 Every engine works in a process of its own, so that a crash or a hang is counted and
 nothing else. Real schemas (the sample of JSONSchemaBench) tell what compiles and what
@@ -190,8 +191,20 @@ def measure(
     return found
 
 
+def _shown(title: str, known: surveying.Rows) -> dict[str, Any]:
+    """Print what earlier runs found: of each engine, and where all of them came to."""
+    rows = known.engines()
+    if not rows:
+        return {}
+    found = {"each": surveying.show(title, rows)}
+    both = surveying.shared(rows)
+    return found | {"all": surveying.show(f"{title}, schemas of all engines", both)}
+
+
 def main() -> None:
-    asked = options(__doc__ or "", "--install", *(f"--{part}" for part in PARTS))
+    asked = options(
+        __doc__ or "", "--install", "--show", *(f"--{part}" for part in PARTS)
+    )
     wanted = {part for part in PARTS if getattr(asked, part)}
     more = argparse.ArgumentParser(add_help=False)
     more.add_argument("--schemas", type=int)
@@ -207,8 +220,10 @@ def main() -> None:
             part = plan.part(wanted, schemas=wishes.schemas)
             if wishes.model and wishes.model not in title:
                 continue
-            if part.schemas or part.ours or part.rounds:
-                known = surveying.Rows(wishes.rows, title)
+            known = surveying.Rows(wishes.rows, title)
+            if asked.show:
+                found[title] = _shown(title, known)
+            elif part.schemas or part.ours or part.rounds:
                 found[title] = measure(title, part, Path(folder), known)
     report({"models": found}, machine(), asked.json)
 

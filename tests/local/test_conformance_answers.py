@@ -147,6 +147,17 @@ def test_keywords_without_grammar_are_drawn_again(
     assert any(f.draws > 1 for f in found)
 
 
+def test_the_last_draw_fits_whatever_went_wrong_before(
+    engine: Any, answer: Callable[..., Result]
+) -> None:
+    """Two refused draws of short texts, and the third is not a long one that is cut."""
+    schema = {"type": "string", "not": {"pattern": "^"}}
+    for seed in range(6):
+        with pytest.raises(FailedError) as caught:
+            answer(engine, schema=schema, max_tokens=120, temperature=1.0, seed=seed)
+        assert Kind.SCHEMA == caught.value.failure.kind
+
+
 def test_keywords_that_never_hold_fail_honestly(
     engine: Any, answer: Callable[..., Result]
 ) -> None:

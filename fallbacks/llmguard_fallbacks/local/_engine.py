@@ -162,6 +162,8 @@ class LlamaCppEngine:
                 return
             if failure.kind is Kind.TRUNCATED:
                 climb.tighten()
+            elif tally.draws == job.attempts - 1:
+                climb.close()
         assert failure is not None  # noqa: S101 - there is at least one attempt
         raise FailedError(failure)
 

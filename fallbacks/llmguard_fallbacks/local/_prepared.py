@@ -150,6 +150,11 @@ class Climb:
         """The grammar to draw from."""
         return self._prepared.grammar(self._rung)
 
+    def close(self) -> None:
+        """Take a grammar for a last draw: one whose answers fit, if there is one."""
+        if self._prepared.size(self._rung) > self._room:
+            self.tighten()
+
     def tighten(self) -> None:
         """Take a grammar of shorter answers, if there is one."""
         self._rung = self._prepared.rung_that_fits(self._room, above=self._rung)
