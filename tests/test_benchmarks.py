@@ -35,6 +35,12 @@ def _run(name: str, *options: object) -> str:
         pytest.param("shadow_live_bench.py", {"latency", "cpu_us"}, id="shadow"),
         pytest.param("otel_bench.py", {"overhead", "scrape"}, id="otel"),
         pytest.param(
+            "shadow_bench.py",
+            {"comparisons"},
+            id="shadow",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             "peers.py", {"peers", "weight"}, id="peers", marks=pytest.mark.slow
         ),
     ],

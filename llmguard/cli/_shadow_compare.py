@@ -179,17 +179,9 @@ def _report(
 ) -> Report:
     from ..shadow import Version, report
 
-    if not made.tally.requests and not any(made.only):
-        raise ConfigError(
-            f"no request of {files[0].name!r} could be read: "
-            f"{'; '.join(made.bad[:3]) or 'the files are empty'}"
-        )
-    notes = [*made.notes(), *(f"left out: {line}" for line in made.bad)]
-    if not made.tally.ladder.rules.paths:
-        notes.append(
-            "no schema and no field was declared: what is a decision was told by the "
-            "values; give --schema or --field"
-        )
+    if not (made.tally.requests or made.tally.total().unmatched):
+        raise ConfigError(_nothing(made, files))
+    notes = _notes(made)
     challenger, incumbent = pins
     return report(
         made.tally,
@@ -202,6 +194,36 @@ def _report(
         known_bad=made.bad_share,
         at=time.time(),
     )
+
+
+def _nothing(made: Comparison, files: tuple[Path, Path]) -> str:
+    """Say why there was nothing to compare."""
+    if any(made.only):
+        first, second = made.only
+        why = (
+            f"{first:,} requests are in {files[0].name!r} only and {second:,} in "
+            f"{files[1].name!r} only: do their ids mean the same? (--id)"
+        )
+    else:
+        why = "the files are empty"
+    return f"no request could be compared: {'; '.join([*made.bad[:3], why])}"
+
+
+def _notes(made: Comparison) -> list[str]:
+    found = [*made.notes(), *(f"left out: {line}" for line in made.bad)]
+    tally = made.tally
+    if not tally.total().sizes.of("net"):
+        found.append(
+            "run the incumbent again on these requests, or on some of them, and give "
+            "the recording as --repeat-a"
+        )
+    fields = any(path.startswith("/") for path in tally.paths)
+    if fields and not tally.ladder.rules.paths:
+        found.append(
+            "no schema and no field was declared: what is a decision was told by the "
+            "values; give --schema or --field"
+        )
+    return found
 
 
 def _version(make: Any, path: Path, pin: Pin | None) -> Any:

@@ -35,7 +35,6 @@ __all__ = [
     "log_wealth",
     "safety_of",
     "wealth_of",
-    "worse_and_better",
 ]
 
 _Z: Final = NormalDist().inv_cdf(0.975)
@@ -188,13 +187,4 @@ def _logs(edge: float) -> tuple[dict[int, float], ...]:
     return tuple(
         {s: math.log1p(stake * (v - edge) / (1 + edge)) for s, v in values.items()}
         for stake in stakes(_SMALLEST)
-    )
-
-
-def worse_and_better(series: Series) -> tuple[int, int]:
-    """Return requests with a positive net and with a negative one."""
-    net = series.bets[0]
-    return (
-        sum(k for step, k in net.items() if step > 0),
-        sum(k for step, k in net.items() if step < 0),
     )

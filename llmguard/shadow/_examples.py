@@ -101,6 +101,11 @@ class Examples:
             _GROUPS, list[Example], _keep, rank=_rank
         )
 
+    @property
+    def redacts(self) -> bool:
+        """True when texts are changed before they are kept."""
+        return self._redact is not None
+
     def add(self, pair: Pair, found: Divergence, *, stable: bool | None) -> None:
         """Keep a request as an example of a difference, if there is room."""
         sealed = found.sealed()
@@ -143,8 +148,8 @@ class Examples:
             rung=found.rung.value,
             severity=found.severity.value,
             path=found.path,
-            before=found.before,
-            after=found.after,
+            before=self._clean(found.before, _INPUT),
+            after=self._clean(found.after, _INPUT),
             detail=self._clean(found.detail, _INPUT),
             input=self._clean(pair.input, _INPUT),
             incumbent=self._clean(shown(pair.a), _CHARS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, Literal, cast
 
 from .._dataclass import dataclass
@@ -41,7 +42,9 @@ _EXACT_FORMATS: Final = frozenset(
 )
 _FEW: Final = 20
 """Whole numbers in a declared range this small are choices, such as a priority."""
-_DEEPEST: Final = 12
+_ROUNDS: Final = 2
+_MOST: Final = 2_000
+"""Fields that a schema gives rules to; the values tell about the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +132,7 @@ def rules_of_schema(schema: object) -> dict[str, Rule]:
     decisions; numbers have a tolerance of 1 %, sums of money and ids none; whole
     numbers of a small declared range are choices; every other string is free text.
     """
-    return dict(_walk(schema, schema, (), 0))
+    return dict(islice(_walk(schema, schema, (), ()), _MOST))
 
 
 def kind_of(value: object) -> str:
@@ -156,21 +159,21 @@ def inferred(name: str, value: object) -> Rule:
 
 
 def _walk(
-    schema: object, root: object, path: tuple[str, ...], depth: int
+    schema: object, root: object, path: tuple[str, ...], above: tuple[int, ...]
 ) -> Iterator[tuple[str, Rule]]:
-    if depth > _DEEPEST:
-        return
-    found = list(alternatives(schema, root))
+    """Yield the rules of a schema and of what is below; twice around a recursion."""
+    found = [s for s in alternatives(schema, root) if above.count(id(s)) < _ROUNDS]
     rule = _leaf(found, path[-1] if path else "")
     if rule is not None:
         yield join(path), rule
     for each in found:
         if isinstance(each, Mapping):
             members = cast("Mapping[str, Any]", each)
+            stack = (*above, id(members))
             for name, child in members.get("properties", {}).items():
-                yield from _walk(child, root, (*path, name), depth + 1)
+                yield from _walk(child, root, (*path, name), stack)
             for child in _items(members):
-                yield from _walk(child, root, (*path, "*"), depth + 1)
+                yield from _walk(child, root, (*path, "*"), stack)
 
 
 def _items(schema: Mapping[str, Any]) -> list[object]:

@@ -53,11 +53,6 @@ class Rules:
         self._known: dict[str, Rule | None] = {}
 
     @property
-    def from_schema(self) -> bool:
-        """True when a schema told the rules; else they come from the values."""
-        return bool(self._schema)
-
-    @property
     def critical(self) -> tuple[str, ...]:
         """Paths declared critical: a change there alarms by itself."""
         named = {p for p, rule in self._patterns.items() if rule.critical}

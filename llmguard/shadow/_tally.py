@@ -37,7 +37,8 @@ class Tally:
         cross: `all` compares every draw of the incumbent with every one of the
             challenger; `first` takes the challenger's first draw only, the others
             then serve for its noise alone.
-        redact: Changes each text before it is kept.
+        redact: Changes each text before it is kept; values that no schema declares
+            are then not kept in transitions either.
     """
 
     __slots__ = (
@@ -113,7 +114,9 @@ class Tally:
             return
         for key, shares in found.shares().items():
             self._series(cell, key).add(shares, group=group)
-        for each, row in found.transitions(content=self.content).items():
+        # A redacting hook sees texts, not the many short values of transitions.
+        shown = self.content and not self.examples.redacts
+        for each, row in found.transitions(content=shown).items():
             _fold(self.transitions.at(each), row)
         if found.first and self.content:
             self._example(pair, found)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeGuard
 
+from ..contract import MAX_DEPTH
 from ..contract._digest import canonical
 from ..contract._show import hidden
 from ._rule import Rule, kind_of
@@ -26,7 +27,7 @@ _DRESS: Final = dict.fromkeys(map(ord, "$\u20ac\u00a3\u00a5,%"))
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ].*)?")
 _DIGITS: Final = 24
 _MANY: Final = 20
-_DEEPEST: Final = 64
+_DEEPEST: Final = MAX_DEPTH + 2
 _SCALARS: Final = frozenset({str, int, float, bool})
 
 
@@ -226,7 +227,7 @@ def label_of(value: object, rule: Rule) -> str:
             return _presence(bool(value.strip()))
         return _label(value)
     if isinstance(value, int | float):
-        return f"{value:g}"
+        return _label(str(value))
     return kind_of(value)
 
 

@@ -335,3 +335,6 @@ def test_texts_are_redacted_before_they_are_kept() -> None:
     kept = json.dumps(tally.examples.document())
     assert "***" in kept
     assert "Oslo" not in kept
+    ids = [Draw(text=f'{{"city_id": "{city}"}}') for city in ("Oslo", "Rome")]
+    tally.add(Pair(request="s", a=ids[0], b=ids[1]))
+    assert "Oslo" not in json.dumps(tally.document())

@@ -135,6 +135,7 @@ def test_evidence_is_kept_for_the_gate(
         (["--part", "x"], 2, "such as 1/4"),
         (["--id", "key"], 1, "no `key`"),
         (["--config", "none.toml"], 1, "none.toml"),
+        (["--id", "output.answer"], 0, "UNDECIDED"),
     ],
 )
 def test_wrong_usage_is_named(
@@ -181,3 +182,17 @@ def test_plan_refuses_what_it_cannot_read(words: list[Any]) -> None:
     """Rates and shares have a form."""
     assert 2 == _run("plan", *words).exit_code
     assert 1 == _run("plan", "--traffic", 5, "--sample", "0%").exit_code
+
+
+def test_recordings_without_a_request_in_common_are_an_error(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Ids that mean different things must not look like a comparison."""
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"id": "else", "output": "x"}\n', encoding="utf-8")
+    done = _run("compare", files["a"], other)
+    assert 1 == done.exit_code
+    assert "500 requests are in 'a.jsonl' only and 1 in" in str(done.exception)
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("", encoding="utf-8")
+    assert "the files are empty" in str(_run("compare", empty, empty).exception)

@@ -134,7 +134,8 @@ def _varied(examples: Sequence[Example]) -> list[Example]:
     found: dict[tuple[object, ...], Example] = {}
     for each in examples:
         found.setdefault(each.group, each)
-    return list(found.values())[:_EXAMPLES]
+    others = [each for each in examples if found[each.group] is not each]
+    return [*found.values(), *others][:_EXAMPLES]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
