@@ -56,7 +56,9 @@ class Drawer:
         couriers = None
         if run.lane is not None and not run.lane.draining:
             couriers = run.lane.couriers
-        runtime = Runtime(clock=run.clock, couriers=couriers, apart=True)
+        runtime = Runtime(
+            clock=run.clock, couriers=couriers, routing=work.live.routing, apart=True
+        )
         with use_runtime(runtime):
             return self._pair(work, runtime, loop)
 

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from ... import config
-from ...errors import LLMGuardError, LockError, StoreError
+from ...errors import LLMGuardError, StoreError
 from ...guard import guarded_functions
 from ...pins import load_lock
 from ...store import Event, ShadowRun, Stage
@@ -28,6 +28,7 @@ __all__ = ["exchange", "flush", "new_row", "tell"]
 _LOG: Final = logging.getLogger("llmguard.shadow")
 _GRACE: Final = 30.0
 """Seconds between a run's row and its ledger entry, whichever comes first."""
+_SAMPLED: Final = "sampled"
 _DAY: Final = 86_400.0
 _PURGE_EVERY: Final = 3_600.0
 _BUDGET: Final = ("its budget of", "hours are over")
@@ -197,7 +198,7 @@ def _follow_rows(
     for run in list(shadows.runs.values()):
         row = rows.get(run.key)
         if row is not None:
-            _look_after(shadows, store, run, row, states)
+            _look_after(shadows, store, run, row)
         elif run.stored:
             run.stop("somebody stopped it")
             shadows.drop(run)
@@ -232,9 +233,8 @@ def _look_after(
     store: Store,
     run: LiveRun,
     row: ShadowRun,
-    states: Mapping[str, RouteState],
 ) -> None:
-    """Stop what is over its budget or time; learn who should answer."""
+    """Stop what is over its budget or time; see how much it has of each stratum."""
     limit = row.cost_limit
     if limit is not None and row.cost >= limit:
         run.stop(f"its budget of ${limit:g} is used up")
@@ -244,22 +244,10 @@ def _look_after(
     if run.stopped:
         _end(store, row, run.stopped)
         shadows.drop(run)
-        return
-    run.incumbent = _active(row, states)
-
-
-def _active(row: ShadowRun, states: Mapping[str, RouteState]) -> str:
-    """Return the id of the pin that should answer on a run's route."""
-    if row.origin != "ledger":
-        return ""
-    state = states.get(row.subject)
-    if state is not None and state.active:
-        return state.active
-    try:
-        route = load_lock().routes.get(row.subject)
-    except LockError:  # whoever serves keeps the last good one, and says so
-        return ""
-    return "" if route is None else route.active
+    elif run.options.minimum:
+        run.learn(
+            {c.stratum: c.n for c in store.shadow.counts(run.key) if c.name == _SAMPLED}
+        )
 
 
 def _end(store: Store, row: ShadowRun, reason: str) -> None:

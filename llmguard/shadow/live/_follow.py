@@ -27,6 +27,7 @@ __all__ = ["Follower", "follow"]
 
 _LOG: Final = logging.getLogger("llmguard.shadow")
 _REQUEST: Final = "request_id"
+_UNIT: Final = "unit"
 
 
 def follow(call: Call, runs: tuple[LiveRun, ...]) -> Follower | None:
@@ -83,7 +84,8 @@ class Follower:
             return f"degraded: {_why_lost(seen, outcome)}"
         if pin is None or pin.id == run.pin.id:
             return "skipped: the challenger itself answered"
-        if run.incumbent and pin.id != run.incumbent:
+        source = call.steps[0].pins
+        if source is not None and pin.id != source.current.id:
             return "skipped: another version than the active one answered"
         work, reason = self._work(run, stratum, call, pin)
         if work is None:
@@ -109,6 +111,8 @@ class Follower:
         if body:
             given = (kept(call.args), kept(call.kwargs))
         who = dict(call.context.labels).get(options.cluster, "")
+        if options.cluster == _UNIT:
+            who = who or call.unit
         limit = (spec and spec.options.deadline) or options.deadline or guard.seconds
         work = Work(
             call_id=call.call_id,

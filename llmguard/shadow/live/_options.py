@@ -57,7 +57,8 @@ class ShadowOptions:
         minimum: A stratum is sampled ten times as densely until it has this many
             requests; 0 for no such care. Rates over all strata are weighted back.
         cluster: Label that names the user or session: requests of one are not
-            independent. Only a digest of it is kept.
+            independent. `unit` takes the unit that canaries are split by, too. Only
+            a digest of it is kept.
         double: Share of the sampled requests that run twice on both versions, which
             measures how often each disagrees with itself.
         run: `body` runs the whole function again, `model` repeats its one model call;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ...breaker import BreakerPolicy, BreakerRegistry
@@ -50,7 +50,6 @@ class LiveRun:
 
     Attributes:
         counts: What has happened since the last exchange.
-        incumbent: Id of the pin that should answer; empty while it is not known.
         lane: Where its draws are made; None until the first.
         comparing: What it has compared; None until it is opened.
         stored: Whether the store knows it.
@@ -76,7 +75,6 @@ class LiveRun:
         self.options = options
         self.started_at = started_at
         self.clock = clock
-        self.incumbent = ""
         self.lane: Lane | None = None
         self.comparing: Comparing | None = None
         self.stored = False
@@ -116,6 +114,11 @@ class LiveRun:
             return False
         self.sampled[stratum] = so_far + 1
         return True
+
+    def learn(self, sampled: Mapping[str, int]) -> None:
+        """Take in how many requests all processes have sampled of each stratum."""
+        for stratum, n in sampled.items():
+            self.sampled[stratum] = max(n, self.sampled.get(stratum, 0))
 
     def doubles(self, request_id: str) -> bool:
         """Tell whether a sampled request is drawn twice on both versions."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from llmguard import INJECTED, Model, call_context, contract, pinned
 from llmguard.errors import ConfigError, LockError
+from llmguard.pins import load_lock, to_text
+from llmguard.pins.routing import RoutingTable
 from llmguard.shadow.live import ShadowOptions, shadow
 from llmguard.shadow.live._manage import start_shadow, stop_shadow
-from llmguard.store import Action, LedgerMoveError, NewEntry, Stage
+from llmguard.store import Action, LedgerMoveError, NewEntry, RouteState, Stage
 from llmguard.testing import HttpError, WrongModel
 
 Project = Any
@@ -105,12 +109,12 @@ def test_the_ledger_alone_is_enough(project: Project) -> None:
     project.tick()
     (run,) = project.store.shadow.runs(running=True)
     assert ShadowOptions() == ShadowOptions.read(run.options)
-    for number in range(60):
+    for number in range(250):
         with call_context(request_id=f"r{number}"):
             triage("a")
     project.join()
     project.tick()
-    assert 0 < project.stored(run.id)["sampled"] < 12
+    assert 0 < project.stored(run.id)["sampled"] < 40
     project.store.ledger.append(
         NewEntry(
             env="prod",
@@ -303,3 +307,61 @@ def test_what_cannot_start_is_refused_with_the_repair(project: Project) -> None:
     with pytest.raises(LedgerMoveError):
         start(project.b.id)
     assert [] == list(project.store.shadow.runs(running=True))
+
+
+def test_calls_that_a_canary_answers_are_not_compared(project: Project) -> None:
+    """Only the active version is the incumbent; the fallback of a canary is none."""
+    third = project.old.pin("triage", params={"seed": 3})
+    lock = load_lock().with_pin(third)
+    load_lock().path.write_text(to_text(lock))
+    triage = _triage()
+    key = _start(project, replace(ALL, cluster="unit"))
+    project.tick()
+    table = RoutingTable(
+        env="prod",
+        rev=9,
+        routes={
+            "triage": RouteState(
+                env="prod",
+                route="triage",
+                rev=9,
+                active=project.a.id,
+                canary=(third.id, 5_000),
+            )
+        },
+    )
+    project.runtime.routing = SimpleNamespace(table=table)
+    for number in range(40):
+        with call_context(key=f"u{number}"):
+            triage("a")
+    project.join()
+    project.tick()
+    counts = project.stored(key)
+    skipped = counts["skipped: another version than the active one answered"]
+    assert 40 == skipped + counts["challenger: ok"]
+    assert 8 < skipped < 32
+    pairs = project.store.shadow.pairs(key)
+    assert {project.a.id} == {pair.incumbent for pair in pairs}
+    assert len(pairs) == len({json.loads(p.body)["cluster"] for p in pairs})
+
+
+def test_minimums_are_of_all_processes_together(project: Project) -> None:
+    """A stratum that another process has enough of is sampled at its share here."""
+    options = replace(ALL, share=0.1, by=("intent",), minimum=15)
+    triage, other = _triage(), project.process()
+    key = _start(project, options)
+    project.tick()
+    for number in range(15):
+        with call_context(intent="bug", request_id=f"a{number}"):
+            triage("a")
+    project.join()
+    project.tick()
+    assert 15 == project.stored(key)["sampled"]
+    project.tick()
+    project.use(other)
+    for number in range(200):
+        with call_context(intent="bug", request_id=f"b{number}"):
+            triage("a")
+    project.join()
+    project.tick()
+    assert 15 < project.stored(key)["sampled"] < 75
