@@ -33,6 +33,7 @@ def _run(name: str, *options: object) -> str:
         ),
         pytest.param("import_bench.py", {"import"}, id="import"),
         pytest.param("shadow_live_bench.py", {"latency", "cpu_us"}, id="shadow"),
+        pytest.param("slo_bench.py", {"load"}, id="slo"),
         pytest.param("otel_bench.py", {"overhead", "scrape"}, id="otel"),
         pytest.param(
             "shadow_bench.py",

@@ -63,8 +63,7 @@ def trace_end(
     """
     content, tracer = _NOTHING, tracing.active
     if model is not None:
-        if reply is None or reply.finish_reason is None:
-            reply = model.last or reply
+        reply = model.last or reply  # what it said, not what the body made of it
         if tracer is not None and tracer.content:
             sent = () if model.asked is None else model.asked.messages
             content = tracing.Content(

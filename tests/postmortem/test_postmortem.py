@@ -13,7 +13,6 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmguard import slo
 from llmguard.cli import cli
 from llmguard.errors import ConfigError
 from llmguard.monitor.postmortem import (
@@ -21,12 +20,10 @@ from llmguard.monitor.postmortem import (
     to_html,
     to_markdown,
     upgrades_of,
-    weekly,
-    weekly_markdown,
 )
 from llmguard.monitor.postmortem._gather import route_of
 from llmguard.monitor.postmortem._measures import newcombe
-from llmguard.store import Action, BreakerRow, ShadowPair, ShadowRun
+from llmguard.store import Action, ShadowPair, ShadowRun
 
 Story = Any
 """The store of `conftest.py` and its clock."""
@@ -267,52 +264,83 @@ def test_the_command(story: Story, tmp_path: Path) -> None:
     assert isinstance(unknown.exception, ConfigError)
 
 
-def _weekly(story: Story) -> Any:
-    return weekly(story.store, "prod", now=story.now, lock=story.lock)
+def test_a_version_that_was_retired(story: Story) -> None:
+    """Retiring a canary that met users ends its upgrade; one that met none is none."""
+    story.move(story.first, Action.PROMOTE)
+    story.move(story.second, Action.CANDIDATE)
+    story.move(story.second, Action.RETIRE)
+    story.move(story.third, Action.CANDIDATE)
+    story.move(story.third, Action.CANARY, weight=100)
+    story.move(story.third, Action.RETIRE)
+    [one] = upgrades_of(story.store, "prod", "triage")
+    assert (one.pin, one.end, one.smooth) == (story.third.id, "retired", True)
+    assert one.revisions == "r4 to r6"
 
 
-def test_the_week(story: Story) -> None:
-    """Versions, owners, upgrades, objectives, alerts, breakers: on one page."""
+def test_quarantine_of_a_version_long_gone(story: Story) -> None:
+    """What is quarantined after it was replaced is no new upgrade."""
+    story.move(story.first, Action.PROMOTE)
+    story.move(story.second, Action.CANDIDATE)
+    story.move(story.second, Action.PROMOTE)
+    story.clock.advance(10)
+    story.move(story.first, Action.QUARANTINE)
+    [one] = upgrades_of(story.store, "prod", "triage")
+    assert (one.pin, one.end) == (story.second.id, "serving")
+
+
+def test_evidence_is_told(story: Story) -> None:
+    """A suite's reason, a document that is gone, one that cannot be read."""
+    story.move(story.first, Action.PROMOTE)
+    story.move(story.second, Action.CANDIDATE)
+    broken = story.evidence("suite", story.second, "PROMOTE", format=9)
+    evidence = (broken, "sha256:gone")
+    story.move(story.second, Action.PROMOTE, evidence=evidence)
+    story.event("probe.paired", story.second, moves={"ok to refusal": 3}, p=0.001)
+    story.event("echo.mismatch", story.second, served="x" * 600)
+    found = gather(story.store, "prod", "triage", 1, now=story.now, lock=story.lock)
+    texts = [one.text for one in found.moments]
+    assert any("sha256:gone was evidence" in text for text in texts)
+    assert any("suite PROMOTE: " in text for text in texts)
+    assert 'moves {"ok to refusal": 3}, p 0.001' in texts
+    assert max(map(len, texts)) == 400
+    assert found.detected is not None
+    assert found.measures == []
+    assert "Neither version has counted a call" in to_markdown(found)
+    assert "Neither version has counted a call" in to_html(found)
+    assert "None were captured." in to_html(found)
+
+
+def test_a_function_by_its_name(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live program says which version its functions have, the lock its route."""
     story.tell()
-    body = json.dumps(slo.refused(0.02, owner="desk").document())
-    key = ("app.triage", "refusals")
-    story.store.counts.put_objectives("prod", {key: body}, at=story.now)
-    story.event(
-        "alert.page",
-        story.third,
-        signal="slo.refusals",
-        evidence="30 of 90",
-        function="f",
-    )
-    row = BreakerRow(
-        key=f"app.triage|{story.third.id}", state="quarantined", reason="bad"
-    )
-    story.store.put_breaker(row)
-    text = weekly_markdown(_weekly(story), ["app.triage local: proven"])
-    for line in (
-        f"| triage | gpt-5.2-2025-12-08 | {story.second.id} |",
-        "rolled back by itself: `llmguard postmortem triage --upgrade 2`",
-        "### app.triage: refusals (met)",
-        "- app.triage local: proven",
-        "page slo.refusals",
-        f"- app.triage|{story.third.id} is quarantined (bad)",
-        "| desk |",
-    ):
-        assert line in text
-    assert json.loads(json.dumps(_weekly(story).document()))["env"] == "prod"
+    (tmp_path / "models.lock").write_text("", "utf-8")
+    tiers = [{"pin": story.second.id, "tier": "triage"}]
+    story.store.beat("host:1", {"functions": {"app.triage": tiers}})
+    module = "llmguard.monitor.postmortem._gather"
+    monkeypatch.setattr(f"{module}._lock", lambda: story.lock)
+    assert route_of(story.store, "prod", "app.triage") == "triage"
+    story.store.beat("host:2", {})
+    with pytest.raises(ConfigError, match="no route"):
+        route_of(story.store, "prod", "app.other")
 
 
-def test_an_empty_week(story: Story) -> None:
-    """Nothing is said plainly."""
-    text = weekly_markdown(_weekly(story))
-    assert "No version was moved" in text
-    assert "No call was recorded." in text
-    assert "No objective is declared" in text
-
-
-def test_the_weekly_command(story: Story) -> None:
-    """Markdown or JSON; the period is said."""
+def test_old_upgrades_are_compared_by_hours(story: Story) -> None:
+    """Minutes are kept for days only; a year later the figures are the same."""
     story.tell()
-    assert _run(story, "report", "--weekly").output.startswith("# Week to ")
-    assert "tiers" in json.loads(_run(story, "report", "--weekly", "--json").output)
-    assert _run(story, "report").exit_code == 2
+    early = gather(story.store, "prod", "triage", 2, now=story.now, lock=story.lock)
+    story.clock.advance(300 * 86_400)
+    late = gather(story.store, "prod", "triage", 2, now=story.now, lock=story.lock)
+    assert [one.after for one in late.measures] == [one.after for one in early.measures]
+
+
+def test_only_one_side_has_events(story: Story) -> None:
+    """No comparison is made up."""
+    story.move(story.first, Action.PROMOTE)
+    story.move(story.second, Action.CANDIDATE)
+    story.move(story.second, Action.PROMOTE)
+    story.count(story.second, 10, first="ok")
+    found = gather(story.store, "prod", "triage", 1, now=story.now, lock=story.lock)
+    assert {one.verdict for one in found.measures} == {"not comparable"}
+    assert "no events" in to_markdown(found)

@@ -14,7 +14,7 @@ from llmguard.errors import ConfigError
 from llmguard.monitor import alerts
 from llmguard.monitor.slo import look, statuses, watch
 from llmguard.monitor.slo._status import wilson
-from llmguard.monitor.slo._watch import PERIOD
+from llmguard.monitor.slo._watch import PERIOD, _each_exchange
 from llmguard.monitor.slo._week import weeks
 from llmguard.monitor.slo._words import week_markdown
 from llmguard.store import BreakerRow, SqliteStore
@@ -192,3 +192,28 @@ def test_an_objective_of_a_newer_version(book: Book) -> None:
     )
     with pytest.raises(ConfigError, match="upgrade"):
         statuses(book.store, "prod", now=book.now)
+
+
+def test_the_keeper_looks_by_itself(
+    book: Book, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At every exchange, but twice a minute at most; a wrong document is told once."""
+    looks: list[float] = []
+    module = "llmguard.monitor.slo._watch"
+    monkeypatch.setattr(f"{module}.watch", lambda _: looks.append(0.0))
+    monkeypatch.setattr(f"{module}._last", float("-inf"))
+    _each_exchange(book.store)
+    _each_exchange(book.store)
+    assert len(looks) == 1
+
+    def broken() -> None:
+        raise ConfigError("no such file")
+
+    monkeypatch.setattr(f"{module}._declare_settings", broken)
+    for _ in range(2):
+        monkeypatch.setattr(f"{module}._last", float("-inf"))
+        _each_exchange(book.store)
+    assert len(looks) == 1
+    assert [one.message for one in caplog.records] == [
+        "objectives are not watched: no such file"
+    ]

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,13 +15,12 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from llmguard import INJECTED, Model, Outcome, contract, fallback_chain, pinned, static
-from llmguard.errors import CallError, ConfigError, LLMGuardWarning
+from llmguard.errors import CallError
 from llmguard.outcome import Attempt, Kind, Usage
 from llmguard.reply import Reply
 from llmguard.telemetry import otel, tracing
-from llmguard.telemetry.otel._content import Capture, capture_of
 from llmguard.telemetry.otel._metrics import Recorder
-from llmguard.telemetry.otel._names import NAMES, PARAMS, profile_of
+from llmguard.telemetry.otel._names import NAMES
 from llmguard.testing import FakeModel, Refusal
 
 Sdk = Any
@@ -252,45 +252,6 @@ def test_content_is_opt_in(sdk: Sdk, monkeypatch: pytest.MonkeyPatch) -> None:
             assert record.span_id == sdk.spans["chat top-1"].context.span_id
 
 
-def test_the_old_value_is_explained() -> None:
-    """`true` captures nothing, as in OpenTelemetry's code, and says what to write."""
-    with pytest.warns(LLMGuardWarning, match="SPAN_ONLY"):
-        found = capture_of(None, {otel.CAPTURE: "true"}, setting=True)
-    assert found is Capture.NO_CONTENT
-    assert capture_of(None, {}, setting=True) is Capture.SPAN_ONLY
-    assert capture_of("EVENT_ONLY", {otel.CAPTURE: "SPAN_ONLY"}, setting=False) == (
-        Capture.EVENT_ONLY
-    )
-    with pytest.raises(ConfigError, match="SPAN_AND_EVENT"):
-        capture_of("all", {}, setting=False)
-
-
-def test_the_profile_switch() -> None:
-    """The official switch, or the program."""
-    assert profile_of(None, {}) == "released"
-    latest = {otel.OPT_IN: "http/dup, gen_ai_latest_experimental"}
-    assert profile_of(None, latest) == "latest"
-    assert profile_of("released", latest) == "released"
-    with pytest.raises(ConfigError, match="'released' or 'latest'"):
-        profile_of("newest", {})
-
-
-def test_the_names_exist_in_the_released_conventions() -> None:
-    """What `released` says is what OpenTelemetry's own package says."""
-    from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
-    from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
-
-    attributes = {v for k, v in vars(gen_ai_attributes).items() if k.isupper()}
-    metrics = {v for k, v in vars(gen_ai_metrics).items() if k.isupper()}
-    ours = NAMES["released"]
-    assert {ours.duration, ours.usage_histogram} <= metrics
-    named = {ours.operation, ours.provider, ours.request_model, ours.response_model}
-    named |= {ours.finish_reasons, ours.output_type, ours.token_type}
-    named |= {ours.input_tokens, ours.output_tokens, *PARAMS.values()}
-    named |= {ours.input_messages, ours.output_messages}
-    assert named <= attributes
-
-
 def test_a_full_queue_drops_and_counts(sdk: Sdk) -> None:
     """Histograms may miss measurements; counters never do."""
     meter = sdk.meter_provider.get_meter("test")
@@ -324,7 +285,7 @@ def test_the_thread_feeds_histograms(sdk: Sdk) -> None:
 def test_exercises_and_trials_draw_nothing(sdk: Sdk) -> None:
     """Only calls that a caller waits for are traced."""
     from llmguard.guard import guard_of
-    from llmguard.guard._runtime import current_runtime
+    from llmguard.guard._runtime import current_runtime, use_runtime
     from llmguard.guard._trial import run_trial, trial_guard
 
     sdk.enable()
@@ -333,6 +294,8 @@ def test_exercises_and_trials_draw_nothing(sdk: Sdk) -> None:
     run_trial(
         trial_guard(guard_of(sort), fake.pin("x")), current_runtime(), {"text": "a"}
     )
+    with use_runtime(replace(current_runtime(), apart=True)):
+        sort("b")
     assert sdk.spans == {}
 
 
@@ -366,3 +329,39 @@ def test_nothing_is_imported_until_it_is_enabled() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_body_that_returns_something_else(sdk: Sdk) -> None:
+    """Usage and finish reason come from the model handle where the body drops them."""
+    sdk.enable(capture="SPAN_ONLY")
+    usage = Usage(input_tokens=7, output_tokens=2)
+    reply = Reply(text="yes", finish_reason="stop", usage=usage)
+    fake = FakeModel([reply], name="top-1")
+
+    @contract(SCHEMA)
+    @pinned(fake.pin("top"))
+    def sort(text: str, *, model: Model = INJECTED) -> object:
+        model.complete(text)
+        return {"kind": "a"}
+
+    sort("hello")
+    attributes = sdk.spans["chat top-1"].attributes
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    [came] = json.loads(attributes["gen_ai.output.messages"])
+    assert came["parts"][0]["content"] == "yes"
+
+
+def test_an_attempt_that_asks_no_model(sdk: Sdk) -> None:
+    """A body that raises before it asks has a span, and no content."""
+    sdk.enable(capture="SPAN_ONLY")
+    fake = FakeModel("hi", name="top-1")
+
+    @fallback_chain(static("no"))
+    @pinned(fake.pin("top"))
+    def talk(text: str, *, model: Model = INJECTED) -> str:
+        raise ValueError(text)
+
+    assert talk("hello") == "no"
+    attributes = sdk.spans["chat top-1"].attributes
+    assert json.loads(attributes["gen_ai.input.messages"]) == []
+    assert attributes["error.type"] == "error"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from ...promotion.types import PERSON_ONLY
 from ...store import Action, Entry
@@ -59,7 +58,7 @@ class _Course:
     """An upgrade while its entries are read."""
 
     pin: str
-    incumbent: str
+    incumbent: str = ""
     entries: list[Entry] = field(default_factory=list[Entry])
     exposed: float | None = None
     ended: float | None = None
@@ -69,9 +68,6 @@ class _Course:
     def close(self, entry: Entry, end: str) -> None:
         self.ended, self.end = entry.at, end
         self.automatic = entry.actor == PERSON_ONLY
-
-
-_BEGINS: Final = frozenset({Action.CANDIDATE, Action.SHADOW, Action.RESUME})
 
 
 def upgrades(entries: Sequence[Entry]) -> list[Upgrade]:
@@ -114,15 +110,14 @@ class _Reader:
             self._promote(entry)
         else:
             course = self._course(entry)
-            if entry.action is Action.CANARY and course.exposed is None:
-                course.exposed = entry.at
+            if entry.action is Action.CANARY:
+                self._expose(course, entry)
 
     def _promote(self, entry: Entry) -> None:
         previous = entry.prev_pin or self.active
         if previous and previous != entry.pin:
             course = self._course(entry)
-            if course.exposed is None:
-                course.exposed = entry.at
+            self._expose(course, entry)
             course.end = "serving"
             before = self.open.pop(previous, None)
             if before is not None:
@@ -131,16 +126,19 @@ class _Reader:
             self.open.pop(entry.pin, None)
         self.active = entry.pin
 
+    def _expose(self, course: _Course, entry: Entry) -> None:
+        """Note when users met the version first, and what served them until then."""
+        if course.exposed is None:
+            course.exposed = entry.at
+            course.incumbent = entry.prev_pin or self.active
+
     def _course(self, entry: Entry) -> _Course:
         """Return the version's course, a new one where none is under way."""
         course = self.open.get(entry.pin)
-        if course is None or (entry.action in _BEGINS and course.ended is not None):
-            course = _Course(pin=entry.pin, incumbent=entry.prev_pin or self.active)
-            self.open[entry.pin] = course
+        if course is None:
+            course = self.open[entry.pin] = _Course(pin=entry.pin)
             self.courses.append(course)
         course.entries.append(entry)
-        if entry.action is Action.CANARY and not course.incumbent:
-            course.incumbent = self.active
         return course
 
     def _leave(self, entry: Entry, pin: str, end: str) -> None:
@@ -148,16 +146,6 @@ class _Reader:
         if course is not None:
             course.entries.append(entry)
             course.close(entry, end)
-        elif self.courses and end != "retired":
-            self._amend(entry, pin, end)
-
-    def _amend(self, entry: Entry, pin: str, end: str) -> None:
-        """Add the quarantine that follows a rollback to the course it ended."""
-        for course in reversed(self.courses):
-            if course.pin == pin and course.ended == entry.at:
-                course.entries.append(entry)
-                course.end = end if course.end == "replaced" else course.end
-                return
 
 
 def _made(number: int, course: _Course) -> Upgrade:
