@@ -1,13 +1,14 @@
 """How soon every process goes by a change, and what calls do while the store is gone.
 
 Usage: python benchmarks/pickup_bench.py [--store URL] [--workers 8] [--rounds 20]
-           [--quick] [--json FILE]
+           [--outage SECONDS] [--quick] [--json FILE]
 
 Workers share one store; half of them call a guarded function all the time, half made
 one call and do nothing. The parent promotes and rolls back at random moments, and notes
 when each was durable. A worker notes when its table changed, and of its calls which
 pin, revision and arm they had, from when to when. Then, where the store is a file, the
-file is taken away, held locked and put back under the same load.
+file is taken away, held locked and put back under the same load; for another store
+`--outage` prints `outage` and goes on for so long, while you stop and start it.
 """
 
 from __future__ import annotations
@@ -189,6 +190,7 @@ def main() -> None:
     parser.add_argument("--store")
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--outage", type=float, default=0.0)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -216,6 +218,10 @@ def main() -> None:
             durable = campaign(store, log, ids, rounds, random.Random(1))
             if given.store is None:
                 take_away(Path(folder, "store.db"))
+            elif given.outage:
+                sys.stdout.write("outage\n")
+                sys.stdout.flush()
+                time.sleep(given.outage)
         finally:
             for child in children:
                 os.kill(child, signal.SIGTERM)

@@ -7,6 +7,7 @@ from ..errors import ConfigError
 from ..guard import guarded_functions
 from ..outcome import Kind, Outcome
 from ..telemetry.tally import TALLY
+from ..telemetry.traffic import TRAFFIC
 
 __all__ = ["report_correction", "report_downstream"]
 
@@ -50,6 +51,7 @@ def report_correction(
     if answer is not None and _plain(contract, value) == _plain(contract, answer):
         return False
     TALLY.signal(outcome.function, pin, "corrected")
+    TRAFFIC.signal(outcome, "corrected")
     return True
 
 

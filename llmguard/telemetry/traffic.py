@@ -115,6 +115,21 @@ class Traffic:
             if outcome.arm:
                 self._arm(outcome)
 
+    def signal(self, outcome: Outcome, measure: str) -> None:
+        """Count what was learnt after a call about the arm that answered it.
+
+        Nothing is counted of calls without an arm, or that another version answered.
+        """
+        own = outcome.attempts[0] if outcome.attempts else None
+        if outcome.arm and own is not None and own.pin == outcome.pin:
+            self.note(
+                experiment=outcome.experiment,
+                arm=outcome.arm,
+                pin=own.pin,
+                measure=measure,
+                at=outcome.at,
+            )
+
     def note(
         self, *, experiment: str, arm: str, pin: str, measure: str, at: float
     ) -> None:

@@ -215,9 +215,12 @@ def test_arms_are_counted(store: SqliteStore) -> None:
         _outcome(_attempt(Kind.SKIPPED), _attempt(**local), **{**about, "unit": ""}),
         _outcome(_attempt()),
     )
-    TRAFFIC.note(
-        experiment="tone", arm="short", pin=PIN.id, measure="corrected", at=600.0
-    )
+    TRAFFIC.signal(_outcome(_attempt(), **about), "corrected")
+    for other in (
+        _outcome(_attempt()),
+        _outcome(_attempt(Kind.OPEN), _attempt(pin=BLOCKING), **about),
+    ):
+        TRAFFIC.signal(other, "corrected")
     _move(store)
     rows = store.traffic.arms("prod", "tone")
     found = {row.measure: (row.n, round(row.total, 9)) for row in rows}
