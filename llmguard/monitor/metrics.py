@@ -7,6 +7,7 @@ from collections import Counter
 from ..store import Store
 from ..telemetry.families import Family, Sample, row_families
 from ..telemetry.tally import Count
+from ._ends import days_left
 from .sketch import Sketch
 from .slo import SloStatus, objectives_of, statuses
 
@@ -36,6 +37,11 @@ def store_families(store: Store, env: str, *, now: float) -> list[Family]:
         _alarms(store, env, now),
         _breakers(store),
         *_routes(store, env),
+        _gauge(
+            "pin_shutdown_days",
+            "Days until the provider ends a pinned model.",
+            days_left(now=now),
+        ),
         _queues(store),
         _processes(store, now),
     ]

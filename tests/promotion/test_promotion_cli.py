@@ -302,3 +302,16 @@ def test_status_shows_versions_and_ends(project: Project, run: Run) -> None:
     found = json.loads(run("status", "--json", code=1).stdout)
     assert any(f"shuts down on {end}" in line for line in found["todo"])
     assert [project.new.id] == found["versions"][0]["quarantined"]
+
+
+def test_the_end_of_a_model_is_a_metric(project: Project, run: Run) -> None:
+    """Days that are left, per pin of the lock whose end is announced."""
+    from dataclasses import replace
+    from datetime import UTC, datetime, timedelta
+
+    end = (datetime.now(UTC) + timedelta(days=40)).date().isoformat()
+    project.allow(replace(project.new, lifecycle={"shutdown": end}))
+    out = run("metrics").output
+    (line,) = [one for one in out.splitlines() if one.startswith("llmguard_pin_shut")]
+    assert f'pin="{project.new.id}"' in line
+    assert line.endswith((" 40", " 40.0"))
