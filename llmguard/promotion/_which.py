@@ -20,8 +20,8 @@ __all__ = ["Served", "Which", "which"]
 
 _SILENT: Final = 120.0
 """Seconds after which a process that said nothing more is taken for gone."""
-_FIRST_LOOK: Final = 64
-_WIDER: Final = 16
+_FIRST_LOOK: Final = 8
+_WIDER: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
