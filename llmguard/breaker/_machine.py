@@ -89,6 +89,7 @@ class Machine:
         self.probe_test = probe_test(policy)
         self.detector = EDetector(p0=policy.p0, threshold=policy.threshold)
         self.own_calls = self.own_fails = 0
+        self.reserves = self.wanted = False
         self.seen = SeenInputs(size=policy.remember_inputs, seconds=policy.remember_for)
 
     # --- admission
@@ -99,7 +100,10 @@ class Machine:
             self.admitted += 1
             return Permit(self.generation, self.era, now, probe=False)
         if self.state is State.OPEN and now >= max(self.until, self.hold):
-            self.move(_HALF_OPEN, now, self.reason)
+            if self.reserves:
+                self.wanted = True
+            else:
+                self.move(_HALF_OPEN, now, self.reason)
         permit = None
         if self.state is _HALF_OPEN:
             permit = self._probe(now, lease or self.policy.probe_lease)
@@ -299,6 +303,7 @@ class Machine:
         self.leases.clear()
         self.window.clear()
         self.run = self.probes_good = 0
+        self.wanted = False
         self.probe_test.reset()
         if old not in AUTOMATIC or state not in AUTOMATIC:
             self.era += 1

@@ -12,6 +12,7 @@ them only what it had opened on their word.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ..clock import Clock
@@ -93,6 +94,18 @@ class Share:
             rev=self._rev,
             actor=machine.actor,
         )
+
+    def probing(self, now: float) -> BreakerRow | None:
+        """Return the row that reserves the probes; None when nobody waits for one."""
+        machine = self._machine
+        if not machine.wanted or machine.state is not State.OPEN or self.dirty:
+            return None
+        if now < max(machine.until, machine.hold):
+            return None
+        at = self._clock.time()
+        lease = machine.policy.probe_lease
+        row = self.row()
+        return replace(row, state=State.HALF_OPEN.value, since=at, until=at + lease)
 
     def published(self, row: BreakerRow, generation: int) -> None:
         """Note that the store holds what this breaker was in `generation`."""

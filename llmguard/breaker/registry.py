@@ -80,6 +80,7 @@ class BreakerRegistry:
         self._callbacks: tuple[Callable[[Transition], object], ...] = ()
         self._store = store
         self._rev: int | None = None
+        self._reserve = False
         self._pool = Pool()
         self._poller: Poller | None = None
         self._interval: float | None = None
@@ -163,16 +164,28 @@ class BreakerRegistry:
 
     # --- the store
 
-    def attach(self, store: BreakerStore) -> None:
-        """Use this store from now on, and exchange with it at once."""
+    def attach(self, store: BreakerStore, *, reserve: bool = False) -> None:
+        """Use this store from now on, and exchange with it at once.
+
+        Args:
+            store: The store.
+            reserve: Have probes reserved there, so that of many processes one sends
+                them. An open breaker then waits for the next exchange to half-open;
+                while the store is down it half-opens by itself.
+        """
         self._store = store
+        self._reserve = reserve
         self._rev = None
         self._pool.forget()
         self.sync()
 
     def sync(self) -> bool:
         """Exchange news with the store; False when there is none or it failed."""
-        return self._guarded(self._exchange)
+        well = self._guarded(self._exchange)
+        if self._reserve:
+            for breaker in self.all():
+                breaker.reserve_probes(by_store=well)
+        return well
 
     def start(self, *, interval: float = 1.0) -> None:
         """Exchange every `interval` seconds, in a daemon thread, also after forks."""
@@ -219,6 +232,22 @@ class BreakerRegistry:
         # compared every time.
         self._pool.exchange(store, self.all())
         self._publish_all(store)
+        self._adopt_all(store)
+        for breaker in self.all() if self._reserve else ():
+            self._probe(store, breaker)
+
+    def _probe(self, store: BreakerStore, breaker: VersionBreaker) -> None:
+        """Reserve the probes of an open breaker that calls wait for."""
+        row = breaker.probing()
+        if row is None:
+            return
+        written = store.put_breaker(row)
+        if written is None:
+            breaker.adopt(store.get_breaker(breaker.key))
+        else:
+            breaker.probe_now(written)
+
+    def _adopt_all(self, store: BreakerStore) -> None:
         rev = store.breakers_rev()
         if rev == self._rev and not any(b.protected for b in self.all()):
             return

@@ -17,13 +17,14 @@ from ._calls import Calls
 from ._classic import CLASSIC, Classic, StateView
 from ._events import Delivery, Transition
 from ._forks import track
-from ._machine import AUTOMATIC, BREAKER, Machine, Permit
+from ._machine import BREAKER, Machine, Permit
 from ._share import Share
+from ._stored import StoreSide
 from .policy import BreakerPolicy, State
 from .snapshot import BreakerSnapshot, refusal, snapshot_of
 
 if TYPE_CHECKING:
-    from ..store.protocol import BreakerRow
+    pass
 
 __all__ = ["VersionBreaker", "breaker_key"]
 
@@ -38,7 +39,7 @@ def breaker_key(function: str, pin: str) -> str:
     return f"{function}|{pin}"
 
 
-class VersionBreaker(Classic, Calls):
+class VersionBreaker(Classic, Calls, StoreSide):
     """A circuit breaker that is asked first and told after, and locks only for that.
 
     It is a `pybreaker.CircuitBreaker`: its state names, error type and listeners
@@ -336,43 +337,6 @@ class VersionBreaker(Classic, Calls):
             elif signal is Signal.FAILURE:
                 error = exc or TierFailedError(f"attempt ended in {kind}", kind=kind)
                 self._events.put(listener.failure, self, error)
-
-    # --- the store's side; called by the registry
-
-    @property
-    def unpublished(self) -> bool:
-        """True while the store has not got the local state."""
-        return self._share.dirty
-
-    @property
-    def protected(self) -> bool:
-        """True while a person or a quarantine holds it, and evidence cannot move it."""
-        return self._machine.state not in AUTOMATIC
-
-    @property
-    def own_counts(self) -> tuple[int, int]:
-        """Distinct inputs judged by this process, and those that broke the contract."""
-        with self._lock:
-            return self._machine.own_calls, self._machine.own_fails
-
-    def row(self) -> tuple[BreakerRow, int]:
-        """Return the row to write, and the generation it describes."""
-        with self._lock:
-            return self._share.row(), self._machine.generation
-
-    def published(self, row: BreakerRow, generation: int) -> None:
-        """Note what the store holds now."""
-        with self._lock:
-            self._share.published(row, generation)
-
-    def adopt(self, row: BreakerRow | None) -> None:
-        """Take over what another process wrote; None: the store holds nothing."""
-        with self._lock:
-            if row is None:
-                self._share.lost()
-            else:
-                self._share.adopt(row, self._clock.monotonic())
-        self._events.drain()
 
     # --- forks
 

@@ -145,7 +145,7 @@ class Keeper:
             breakers.sync()
         else:
             self._store = store
-            breakers.attach(_shared(store))
+            breakers.attach(_shared(store), reserve=True)
         rows = self.activity.drain()
         if rows:
             store.add_activity(rows)

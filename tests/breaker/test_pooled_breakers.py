@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from llmguard.breaker import BreakerPolicy, BreakerRegistry, State, VersionBreaker
+from llmguard.breaker import (
+    BreakerOpenError,
+    BreakerPolicy,
+    BreakerRegistry,
+    State,
+    VersionBreaker,
+)
 from llmguard.outcome import Kind
 
 from .conftest import ManualClock, MemoryStore
@@ -111,3 +117,63 @@ def test_a_store_that_is_down_costs_nothing_but_the_pooling(
     assert fleet[0].sync()
     fleet[1].sync()
     assert 1 == breaker(fleet[1]).snapshot().broken
+
+
+def _opened(clock: ManualClock, store: MemoryStore) -> list[BreakerRegistry]:
+    """Return a fleet whose breakers are all open, and due for a probe."""
+    workers = [BreakerRegistry(clock=clock) for _ in range(WORKERS)]
+    for worker in workers:
+        worker.attach(store, reserve=True)
+        breaker(worker).trip("down")
+        worker.sync()
+    clock.now += POLICY.open_for * 2
+    return workers
+
+
+def _admitted(workers: list[BreakerRegistry], calls: int = 10) -> list[int]:
+    """Return how many of `calls` each worker lets through."""
+    counts: list[int] = []
+    for worker in workers:
+        counts.append(0)
+        for _ in range(calls):
+            try:
+                breaker(worker).acquire()
+            except BreakerOpenError:
+                continue
+            counts[-1] += 1
+    return counts
+
+
+def test_of_a_fleet_one_process_probes(clock: ManualClock) -> None:
+    """Whose row the store took, with three places; the others wait for its finding."""
+    workers = _opened(clock, MemoryStore())
+    assert [0] * WORKERS == _admitted(workers)
+    for worker in workers:
+        worker.sync()
+    states = [breaker(worker).status for worker in workers]
+    assert 1 == states.count(State.HALF_OPEN)
+    assert 3 == sum(_admitted(workers))
+    clock.now += 1.0
+    assert 0 == sum(_admitted(workers))
+
+
+def test_nobody_probes_for_nobody(clock: ManualClock) -> None:
+    """A process without calls leaves the probes to those that have some."""
+    workers = _opened(clock, MemoryStore())
+    for worker in workers:
+        worker.sync()
+    assert {State.OPEN} == {breaker(worker).status for worker in workers}
+    _admitted(workers[5:6])
+    for worker in workers:
+        worker.sync()
+    assert State.HALF_OPEN is breaker(workers[5]).status
+
+
+def test_a_store_that_is_down_does_not_keep_a_breaker_open(clock: ManualClock) -> None:
+    """Each process then probes by its own view."""
+    store = MemoryStore()
+    workers = _opened(clock, store)
+    store.down = True
+    for worker in workers:
+        worker.sync()
+    assert [3] * WORKERS == _admitted(workers)

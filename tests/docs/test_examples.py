@@ -23,6 +23,7 @@ KNOWN = {
     "flask_app",
     "plain_function",
     "shadow",
+    "scale_out",
     "stream",
     "suites",
     "testing",
