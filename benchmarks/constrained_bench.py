@@ -105,7 +105,7 @@ FULL: Final[Mapping[str, Plan]] = MappingProxyType(
             model=_embedded, schemas=100, ours=EVERY, rounds=21
         ),
         "random weights, vocabulary 32k": Plan(
-            model=_random("v32", VOCABULARY), schemas=EVERY
+            model=_random("v32", VOCABULARY), schemas=EVERY, ours=EVERY
         ),
     }
 )

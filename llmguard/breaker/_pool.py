@@ -8,7 +8,6 @@ that two workers met counts twice.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +29,7 @@ class Pool:
 
     def renew(self) -> None:
         """Start as another process, as a forked child does."""
-        self._me = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._me = f"{os.getpid()}-{os.urandom(8).hex()}"
         self._told: dict[str, _Totals] = {}
         self._known: dict[tuple[str, str], _Totals] | None = None
 
