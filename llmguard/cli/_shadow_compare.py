@@ -12,7 +12,7 @@ from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from ..pins import Pin
-    from ..shadow import Comparison, Report
+    from ..shadow import Comparison, Ladder, Report, Tally
 
 __all__ = ["compare_command"]
 
@@ -56,6 +56,7 @@ _READ: Final = ("id", "output", "calls", "sample", "stratum", "cluster", "input"
 @click.option("--no-content", is_flag=True, help="Keep no texts and no open values.")
 @click.option("--part", help="K/N: compare the K-th of N parts (from 1) only.")
 @click.option("--tally", type=_FILE, help="Write the counts, for merging.")
+@click.option("--with", "others", type=_FILE, multiple=True, help="Counts to add.")
 @click.option("--folder", type=click.Path(path_type=Path), help="For temporary files.")
 @click.option("--html", type=_FILE, help="Write: a page of its own.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -107,12 +108,31 @@ def _compare(a: Path, b: Path, options: dict[str, Any]) -> Comparison:
         folder=options["folder"],
         progress=_progress(),
     )
+    for path in options["others"]:
+        made.tally.merge(_counted(path, settings.ladder))
     if options["tally"] is not None:
         import json
 
         options["tally"].write_text(json.dumps(made.tally.document()), encoding="utf-8")
     options["thresholds"] = settings.thresholds
     return made
+
+
+def _counted(path: Path, ladder: Ladder) -> Tally:
+    """Read what `--tally` wrote elsewhere.
+
+    Raises:
+        ConfigError: It is no tally, or one of other settings.
+    """
+    import json
+
+    from ..shadow import Tally
+
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        return Tally.load(document, ladder)
+    except (ConfigError, OSError, TypeError, ValueError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be added: {error}") from error
 
 
 def _tables(options: dict[str, Any]) -> dict[str, dict[str, Any]]:

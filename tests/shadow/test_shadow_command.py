@@ -196,3 +196,19 @@ def test_recordings_without_a_request_in_common_are_an_error(
     empty = tmp_path / "empty.jsonl"
     empty.write_text("", encoding="utf-8")
     assert "the files are empty" in str(_run("compare", empty, empty).exception)
+
+
+def test_workers_share_the_work(files: dict[str, Path], tmp_path: Path) -> None:
+    """Two halves, added by the second worker, are the whole."""
+    words = ("compare", files["a"], files["bad"], "--repeat-a", files["a2"], "--json")
+    counts = tmp_path / "half.json"
+    assert 0 == _run(*words, "--part", "1/2", "--tally", counts).exit_code
+    whole = json.loads(_run(*words).output)
+    both = json.loads(_run(*words, "--part", "2/2", "--with", counts).output)
+    for name in ("requests", "main", "transitions", "content_digest", "examples"):
+        assert whole[name] == both[name]
+    other = _run(*words, "--type", "text", "--with", counts)
+    assert 1 == other.exit_code
+    assert "'half.json' cannot be added" in str(other.exception).replace(
+        f"{tmp_path}/", ""
+    )
