@@ -120,7 +120,7 @@ def test_what_changed(story: Story) -> None:
     assert found.owner == "llm team"
     assert found.changes is not None
     changed = {one.name: (one.before, one.after) for one in found.changes}
-    assert changed["params"] == ("", '{"temperature": 0.7}')
+    assert changed["params.temperature"] == ("", "0.7")
     assert changed["model"] == ('"gpt-5.2-2025-12-08"', '"gpt-5.2-2025-12-09"')
     lost = gather(
         story.store, "prod", "triage", 2, now=story.now, lock=type(story.lock)()
@@ -137,7 +137,7 @@ def test_markdown(story: Story) -> None:
     )
     assert text.startswith("# Post-mortem: triage in prod, upgrade 2\n")
     assert "was rolled back by itself" in text
-    assert "Slices named: legal." in text
+    assert "The evidence names: legal." in text
     assert "worst in 'legal'" in text
     assert r"(forced \| &lt;b>)" in text
     assert text.count("_(to be written)_") == 3
@@ -305,9 +305,26 @@ def test_evidence_is_told(story: Story) -> None:
     assert max(map(len, texts)) == 400
     assert found.detected is not None
     assert found.measures == []
-    assert "Neither version has counted a call" in to_markdown(found)
-    assert "Neither version has counted a call" in to_html(found)
+    assert "No call of either version was counted" in to_markdown(found)
+    assert "No call of either version was counted" in to_html(found)
     assert "None were captured." in to_html(found)
+
+
+def test_what_blocked_is_named(story: Story) -> None:
+    """A suite's verdict on the version counts, whether or not the move rests on it."""
+    story.move(story.first, Action.PROMOTE)
+    story.move(story.second, Action.CANDIDATE)
+    rows = [
+        {"name": "stakes", "status": "blocked", "gating": True},
+        {"name": "tone", "status": "blocked", "gating": False},
+        {"name": "schema", "status": "accepted", "gating": True},
+    ]
+    story.evidence("suite", story.second, "BLOCK", assertions=rows, format=9)
+    story.move(story.second, Action.CANARY, weight=500, reason="forced")
+    story.move(story.second, Action.QUARANTINE)
+    found = gather(story.store, "prod", "triage", 1, now=story.now, lock=story.lock)
+    assert found.slices == ("stakes",)
+    assert "The evidence names: stakes." in to_markdown(found)
 
 
 def test_a_function_by_its_name(

@@ -9,9 +9,10 @@ from typing import Any, Final, cast
 
 from ...errors import ConfigError, LockError
 from ...pins import Lock, load_lock
-from ...store import Store
+from ...store import EvidenceRow, Store
+from ...suite import Status
 from ._measures import Measure, calls_between, measures, rows_between
-from ._timeline import Moment, detection, timeline
+from ._timeline import Moment, detection, evidence_of, timeline
 from ._upgrades import Upgrade, upgrades
 
 __all__ = ["Change", "Example", "PostMortem", "gather", "route_of", "upgrades_of"]
@@ -62,7 +63,8 @@ class PostMortem:
         detected: The first sign that it was bad; None when there was none.
         calls: Calls that asked the version first, in all.
         calls_to_detection: Those until the first sign; None without one.
-        slices: Slices of the traffic that evidence or shadows name, the worst first.
+        slices: What the evidence names: assertions that blocked, and the slices of the
+            traffic that diverged most.
         examples: Captured requests, the most severe first.
     """
 
@@ -153,7 +155,9 @@ def gather(
         )
     upgrade = found[number - 1 if number > 0 else number]
     lock = _lock() if lock is None else lock
-    moments = timeline(store, upgrade, now=now)
+    pin = lock.pins.get(upgrade.pin)
+    evidence = evidence_of(store, upgrade, "" if pin is None else pin.identity)
+    moments = timeline(store, upgrade, evidence, now=now)
     sign = detection(moments, upgrade)
     after = rows_between(
         store,
@@ -163,7 +167,6 @@ def gather(
         until=upgrade.ended or now,
         now=now,
     )
-    pin = lock.pins.get(upgrade.pin)
     examples = _examples(store, upgrade)
     return PostMortem(
         upgrade=upgrade,
@@ -175,7 +178,7 @@ def gather(
         detected=sign,
         calls=calls_between(after, now),
         calls_to_detection=None if sign is None else calls_between(after, sign.at),
-        slices=_slices(store, upgrade, examples),
+        slices=_slices(evidence, examples),
         examples=examples,
     )
 
@@ -221,12 +224,24 @@ def _changes(lock: Lock, upgrade: Upgrade) -> list[Change] | None:
     before, after = lock.pins.get(upgrade.incumbent), lock.pins.get(upgrade.pin)
     if before is None or after is None:
         return None
-    was, became = before.entry(), after.entry()
+    was, became = _flat(before.entry()), _flat(after.entry())
     return [
         Change(name=name, before=_text(was.get(name)), after=_text(became.get(name)))
         for name in sorted({*was, *became})
         if was.get(name) != became.get(name)
     ]
+
+
+def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with its tables' fields by `table.field`."""
+    found: dict[str, Any] = {}
+    for name, value in entry.items():
+        if isinstance(value, Mapping):
+            table = cast("Mapping[str, Any]", value)
+            found |= {f"{name}.{key}": inner for key, inner in table.items()}
+        else:
+            found[name] = value
+    return found
 
 
 def _text(value: object) -> str:
@@ -255,15 +270,17 @@ def _examples(store: Store, upgrade: Upgrade) -> list[Example]:
 
 
 def _slices(
-    store: Store, upgrade: Upgrade, examples: Sequence[Example]
+    evidence: Sequence[EvidenceRow], examples: Sequence[Example]
 ) -> tuple[str, ...]:
-    """Return the slices that shadow evidence and captured pairs name."""
+    """Return what suites blocked for, and the slices that shadows and pairs name."""
     named: list[str] = []
-    digests = {digest for entry in upgrade.entries for digest in entry.evidence}
-    for digest in sorted(digests):
-        row = store.get_evidence(digest)
-        if row is not None and row.kind == "shadow":
-            body: dict[str, Any] = json.loads(row.body)
-            named.append(str(body.get("worst", "")))
+    for row in evidence:
+        body: dict[str, Any] = json.loads(row.body)
+        named.append(str(body.get("worst") or ""))
+        named += [
+            one["name"]
+            for one in body.get("assertions", ())
+            if one.get("status") == Status.BLOCKED and one.get("gating")
+        ]
     named += [one.stratum for one in examples]
     return tuple(dict.fromkeys(name for name in named if name))

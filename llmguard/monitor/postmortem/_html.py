@@ -82,7 +82,7 @@ def _changes(found: PostMortem) -> str:
 
 def _measures(found: PostMortem) -> str:
     if not found.measures:
-        return "<p>Neither version has counted a call: the program kept no store.</p>"
+        return "<p>No call of either version was counted in this store.</p>"
     rows = "".join(
         f"<tr><td>{escape(one.name)}</td>"
         f"<td>{escape(share(one.before, one.before_range))}</td>"

@@ -61,7 +61,7 @@ def headline(found: PostMortem) -> str:
             text += f", the end {seconds:.1f} s later"
         text += "."
     if found.slices and not upgrade.smooth:
-        text += f" Slices named: {', '.join(found.slices)}."
+        text += f" The evidence names: {', '.join(found.slices)}."
     return text
 
 
@@ -127,7 +127,7 @@ def _changes(found: PostMortem) -> Iterator[str]:
 
 def _measures(found: PostMortem) -> Iterator[str]:
     if not found.measures:
-        yield "Neither version has counted a call: the program kept no store."
+        yield "No call of either version was counted in this store."
         return
     yield "| share of | before | after | change, 95 % |"
     yield "|---|---|---|---|"

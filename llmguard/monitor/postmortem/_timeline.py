@@ -13,10 +13,11 @@ from ...store import Entry, Event, EvidenceRow, Store
 from ...suite import Evidence
 from ._upgrades import Upgrade
 
-__all__ = ["Moment", "detection", "timeline"]
+__all__ = ["Moment", "detection", "evidence_of", "timeline"]
 
 _BEFORE: Final = 3600.0
 _AFTER: Final = 86_400.0
+_LOOK_BACK: Final = 30 * 86_400.0
 _LEDGER: Final = ("promotion.", "rollback.", "quarantine.")
 _TRIPS: Final = ("alert.page", "alert.warning", "alarm.", "breaker.", "echo.", "probe.")
 _LONGEST: Final = 400
@@ -39,10 +40,31 @@ class Moment:
     text: str
 
 
-def timeline(store: Store, upgrade: Upgrade, *, now: float) -> list[Moment]:
+def evidence_of(store: Store, upgrade: Upgrade, identity: str) -> list[EvidenceRow]:
+    """Return what its entries rest on, and what else is about the version.
+
+    Args:
+        store: The store.
+        upgrade: The upgrade.
+        identity: `Pin.identity` of the version; empty when the lock lost it.
+    """
+    digests = {digest for entry in upgrade.entries for digest in entry.evidence}
+    rows = [store.get_evidence(digest) for digest in sorted(digests)]
+    if identity:
+        until = upgrade.ended or float("inf")
+        since = upgrade.began - _LOOK_BACK
+        more = store.list_evidence(pin_digest=identity, since=since)
+        rows += [row for row in more if row.at <= until]
+    found = {row.digest: row for row in rows if row is not None}
+    return sorted(found.values(), key=lambda row: row.at)
+
+
+def timeline(
+    store: Store, upgrade: Upgrade, evidence: Sequence[EvidenceRow], *, now: float
+) -> list[Moment]:
     """Return everything known around an upgrade, from an hour before to a day after."""
     since, until = upgrade.began - _BEFORE, (upgrade.ended or now) + _AFTER
-    found = [*_ledger(upgrade.entries), *_evidence(store, upgrade)]
+    found = [*_ledger(upgrade.entries), *_evidence(upgrade, evidence)]
     found += [
         Moment(at=one.at, kind=one.kind, pin=one.pin, text=_told(one))
         for one in _events(store, upgrade, since, until)
@@ -80,18 +102,15 @@ def _ledger(entries: Sequence[Entry]) -> Iterator[Moment]:
         yield Moment(at=entry.at, kind="ledger", pin=entry.pin, text=text)
 
 
-def _evidence(store: Store, upgrade: Upgrade) -> Iterator[Moment]:
-    """Tell the documents that its entries rest on."""
+def _evidence(upgrade: Upgrade, found: Sequence[EvidenceRow]) -> Iterator[Moment]:
+    """Tell the documents, and which of those it rests on are not in the store."""
     digests = {digest for entry in upgrade.entries for digest in entry.evidence}
-    for digest in sorted(digests):
-        row = store.get_evidence(digest)
-        if row is None:
-            at = upgrade.began
-            text = f"{digest} was evidence and is not in this store"
-            yield Moment(at=at, kind="evidence", pin=upgrade.pin, text=text)
-        else:
-            text = f"{row.kind} {row.verdict}: {_said(row)}"
-            yield Moment(at=row.at, kind="evidence", pin=upgrade.pin, text=text)
+    for digest in sorted(digests - {row.digest for row in found}):
+        text = f"{digest} was evidence and is not in this store"
+        yield Moment(at=upgrade.began, kind="evidence", pin=upgrade.pin, text=text)
+    for row in found:
+        text = f"{row.kind} {row.verdict}: {_said(row)}"
+        yield Moment(at=row.at, kind="evidence", pin=upgrade.pin, text=text)
 
 
 def _said(row: EvidenceRow) -> str:
