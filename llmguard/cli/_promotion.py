@@ -217,8 +217,6 @@ def pin_and_route(store: Store, env: str, text: str) -> tuple[str, str]:
 
 def print_moved(moved: Moved, *, verb: str, as_json: bool, more: str = "") -> None:
     """Print what was done, each gate, each note, and the owner."""
-    from ..promotion.gates import describe
-
     if as_json:
         document: dict[str, Any] = {
             "env": moved.env,
@@ -234,6 +232,8 @@ def print_moved(moved: Moved, *, verb: str, as_json: bool, more: str = "") -> No
         emit_json(document)
         return
     if moved.gates:
+        from ..promotion.gates import describe
+
         click.echo(describe(moved.gates))
     done = verb if moved.changed else "nothing changed"
     click.echo(f"{moved.route} [{moved.env}] r{moved.rev}: {done}")

@@ -42,7 +42,7 @@ def statement_of(request: Request) -> dict[str, Any]:
         "route": request.route,
         "pin": request.pin.id,
         "pin_digest": request.pin.digest,
-        "incumbent": request.state.active or "",
+        "incumbent": request.incumbent.id if request.incumbent else "",
         "to": request.to,
         "weight": request.weight,
         "base_rev": request.state.rev,
