@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from .. import config
-from ..pins.router import ROUTER
+from ..pins.router import PATIENCE, ROUTER
 from ..telemetry import add_hook
 from ..telemetry.activity import Activity, process_name
 from ..telemetry.growth import Growth
@@ -79,6 +79,7 @@ class Keeper:
         self._owed: Mapping[str, Sequence[Objective]] = {}
         self._stop = threading.Event()
         self._due = threading.Event()
+        self._exchanged = threading.Event()
 
     def wake(self) -> None:
         """Start the thread unless it runs; costs one attribute read when it does."""
@@ -87,16 +88,18 @@ class Keeper:
         with self._lock:
             if self._thread is None:
                 # Before the first call: a version quarantined earlier stays so, and
-                # this one goes where the store says.
+                # this one goes where the store says. But no longer than that: a store
+                # that hangs must not hold up the call.
+                thread = threading.Thread(
+                    target=self._run, name="llmguard-keeper", daemon=True
+                )
+                thread.start()
                 ROUTER.start()
-                self.exchange()
+                self._exchanged.wait(PATIENCE)
                 add_hook(self.activity)
                 add_hook(TALLY)
                 add_hook(TRAFFIC)
-                self._thread = threading.Thread(
-                    target=self._run, name="llmguard-keeper", daemon=True
-                )
-                self._thread.start()
+                self._thread = thread
                 atexit.register(self.stop)
 
     def stop(self) -> None:
@@ -116,6 +119,8 @@ class Keeper:
 
     def _run(self) -> None:
         stop, due = self._stop, self._due
+        self.exchange()
+        self._exchanged.set()
         while True:
             due.wait(self._period if self.problem is None else _RETRY)
             due.clear()

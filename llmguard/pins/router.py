@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..store import Store
     from ._table_cache import CacheKey
 
-__all__ = ["PERIOD", "ROUTER", "Applied", "Router"]
+__all__ = ["PATIENCE", "PERIOD", "ROUTER", "Applied", "Router"]
 
 _LOG = logging.getLogger("llmguard.router")
 PERIOD: Final = 0.25
@@ -36,6 +36,8 @@ _SLOWEST: Final = 1.0
 """Seconds between two looks at a store that does not answer."""
 _REWRITE: Final = 60.0
 """Seconds after which the cache file says again that the store still agrees."""
+PATIENCE: Final = 1.0
+"""Seconds that a process waits for the store before its first call."""
 _SNAPSHOTS: Final = 5
 _KEPT: Final = 1_000
 """Transitions kept while the store cannot be written."""
@@ -100,8 +102,11 @@ class Router:
     def renew(self) -> None:
         """Start without a thread, as a forked child does; the table stays."""
         self._lock = threading.RLock()
+        self._starting = threading.Lock()
+        self._swapping = threading.RLock()
         self._thread: threading.Thread | None = None
         self._poked = threading.Event()
+        self._looked = threading.Event()
         self._ending = False
         self._failures = 0
         self._store: Store | None = None
@@ -114,21 +119,29 @@ class Router:
         if self.table is not UNROUTED:
             self._note(self.table)
 
-    def start(self) -> None:
-        """Read the table now and keep it fresh from a thread, until `stop`."""
-        with self._lock:
+    def start(self, *, patience: float = PATIENCE) -> None:
+        """Read the table and keep it fresh from a thread, until `stop`.
+
+        Args:
+            patience: Seconds to wait for the store; then the cached table serves,
+                stale, until the store answers.
+        """
+        with self._starting:
             if self._thread is not None:
                 return
             self._ending = False
-            self.refresh()
-            self._thread = threading.Thread(
+            self._looked.clear()
+            thread = threading.Thread(
                 target=self._run, name="llmguard-router", daemon=True
             )
-            self._thread.start()
+            thread.start()
+            if not self._looked.wait(patience):
+                self._give_up_waiting(patience)
+            self._thread = thread
 
     def stop(self) -> None:
         """End the thread; the table stays as it is."""
-        with self._lock:
+        with self._starting:
             thread, self._thread = self._thread, None
             self._ending = True
         self._poked.set()
@@ -183,13 +196,22 @@ class Router:
 
     def _run(self) -> None:
         poked = self._poked
-        while True:
+        self.refresh()
+        self._looked.set()
+        while not self._ending:
             wait = min(_SLOWEST, self._period * 2 ** min(self._failures, 8))
             poked.wait(wait)
             poked.clear()
             if self._ending:
                 return
             self.refresh()
+
+    def _give_up_waiting(self, patience: float) -> None:
+        problem = f"the store has not answered within {patience:g} s"
+        with self._swapping:
+            if self.table is UNROUTED:
+                cached = self._cached()
+                self._publish(replace(cached, stale=True, problem=problem))
 
     def _connect(self) -> Store:
         store = self._store
@@ -220,8 +242,9 @@ class Router:
             self._save()
 
     def _publish(self, table: RoutingTable) -> None:
-        before, self.table = self.table, table
-        self._note(table)
+        with self._swapping:
+            before, self.table = self.table, table
+            self._note(table)
         for callback in self._callbacks:
             callback(table)
         if before.stale and not table.stale:

@@ -126,6 +126,30 @@ def test_a_thread_sees_it_without_a_call(router: Router, store: SqliteStore) -> 
     assert "llmguard-router" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_a_store_that_hangs_does_not_hold_up_a_start(
+    router: Router, store: SqliteStore, clock: VirtualClock
+) -> None:
+    """The cache serves after a moment; the store, once it answers."""
+    _move(store, ONE, Action.PROMOTE)
+    router.refresh()
+    answers = threading.Event()
+    fresh = threading.Event()
+
+    def slow() -> Store:
+        answers.wait(30)
+        return store
+
+    other = Router(store=slow, clock=clock)
+    other.start(patience=0.01)
+    assert (ONE, True) == (_active(other.table), other.table.stale)
+    assert "has not answered within 0.01 s" in other.table.problem
+    other.on_change(lambda table: None if table.stale else fresh.set())
+    answers.set()
+    assert fresh.wait(10)
+    assert (ONE, False) == (_active(other.table), other.table.stale)
+    other.stop()
+
+
 def test_a_store_that_is_gone_leaves_the_last_table(
     router: Router, store: SqliteStore, clock: VirtualClock
 ) -> None:
