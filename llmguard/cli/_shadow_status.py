@@ -65,7 +65,7 @@ def _text(status: ShadowStatus, now: float) -> str:
     head = f"{run.id}  {run.subject} ({run.env})  challenger {run.pin}  {run.state}"
     lines = [head if run.running else f"{head}: {run.reason}"]
     rows: list[tuple[str, str]] = [
-        ("since", f"{age(now - run.started_at)} ago, by {run.actor}"),
+        ("since", _since(run, now)),
         ("calls seen", f"{status.seen:,}; sampled {status.sampled:,}"),
         ("compared", f"{status.compared:,}; drawn twice {status.doubled:,}"),
         ("budget", _budget(status)),
@@ -82,6 +82,14 @@ def _text(status: ShadowStatus, now: float) -> str:
         ]
         lines.append(table([*head_row, *strata], indent=4))
     return "\n".join(lines)
+
+
+def _since(run: ShadowRun, now: float) -> str:
+    began = f"{age(now - run.started_at)} ago"
+    if run.stopped_at is None:
+        return f"{began}, by {run.actor}"
+    lasted = age(run.stopped_at - run.started_at)
+    return f"{began}; stopped after {lasted} by {run.actor}"
 
 
 def _budget(status: ShadowStatus) -> str:

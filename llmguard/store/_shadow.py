@@ -38,6 +38,10 @@ _TALLY = (
     "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run, function, incumbent, process) "
     "DO UPDATE SET body = excluded.body, at = excluded.at"
 )
+_GONE = (
+    "DELETE FROM shadow_tallies WHERE run = ? AND function = ? AND incumbent = ? "
+    "AND process = ? AND at = ?"
+)
 _PAIR = (
     "INSERT INTO shadow_pairs (id, run, function, incumbent, stratum, at, rung, "
     "direction, content, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -54,6 +58,10 @@ _TRIM = (
     "ORDER BY CASE WHEN rung = 0 THEN 1 ELSE 0 END, at DESC, id LIMIT ? OFFSET ?)"
 )
 _MANY = 1_000_000
+
+
+class _ChangedError(Exception):
+    """Undoes a job; never leaves this module."""
 
 
 class SqlShadow:
@@ -151,6 +159,22 @@ class SqlShadow:
             (run,),
         )
         return [ShadowTally(**dict(row)) for row in rows]
+
+    def fold_tallies(self, gone: Sequence[ShadowTally], into: ShadowTally) -> bool:
+        """Replace tallies of processes that are gone by one that holds their sum."""
+
+        def job(connection: Connection) -> None:
+            for one in gone:
+                key = (one.run, one.function, one.incumbent, one.process, one.at)
+                if connection.execute(_GONE, key).rowcount != 1:
+                    raise _ChangedError
+            connection.execute(_TALLY, _values(into))
+
+        try:
+            self._database.write(job, locks=())
+        except _ChangedError:
+            return False
+        return True
 
     def pairs(
         self, run: str, *, parted: bool = False, limit: int = 1_000, offset: int = 0

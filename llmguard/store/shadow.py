@@ -186,6 +186,15 @@ class ShadowStore(Protocol):
         """Return the tallies of a run, one for each process."""
         ...
 
+    def fold_tallies(self, gone: Sequence[ShadowTally], into: ShadowTally) -> bool:
+        """Replace tallies of processes that are gone by one that holds their sum.
+
+        Returns:
+            False when one of them has changed since, or is not there any more: then
+            nothing was done.
+        """
+        ...
+
     def pairs(
         self, run: str, *, parted: bool = False, limit: int = 1_000, offset: int = 0
     ) -> Sequence[ShadowPair]:

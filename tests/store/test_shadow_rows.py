@@ -157,3 +157,21 @@ def test_pairs_are_bounded_and_those_that_part_stay(store: Store) -> None:
     assert ["new-1"] == [e.id for e in store.shadow.pairs("s-1", limit=1, offset=1)]
     assert 1 == store.shadow.purge("s-1", before=10.0)
     assert 3 == len(store.shadow.pairs("s-1"))
+
+
+def test_tallies_of_gone_processes_fold_into_one(store: Store) -> None:
+    """All of them or none: one that has changed meanwhile undoes it."""
+    rows = [
+        ShadowTally(
+            run="s-1", function="f", incumbent="p-1", process=name, body=name, at=1.0
+        )
+        for name in "abc"
+    ]
+    store.shadow.add("s-1", tallies=rows)
+    whole = replace(rows[0], process="folded", body="abc")
+    changed = replace(rows[2], at=2.0)
+    assert not store.shadow.fold_tallies([rows[0], rows[1], changed], whole)
+    assert rows == list(store.shadow.tallies("s-1"))
+    assert store.shadow.fold_tallies(rows[:2], whole)
+    assert [rows[2], whole] == list(store.shadow.tallies("s-1"))
+    assert not store.shadow.fold_tallies(rows[:2], whole)

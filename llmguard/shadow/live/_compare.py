@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from ._run import LiveRun
     from ._work import Work
 
-__all__ = ["Comparing"]
+__all__ = ["REST", "Comparing"]
 
+REST: Final = 1800.0
+"""Seconds without a request after which a new tally begins; `fold` waits longer."""
 _PATIENCE: Final = 50.0
 """Writing the tallies may take a fiftieth of one thread's time."""
 Key = tuple[str, str]
@@ -52,8 +54,8 @@ class Comparing:
         self._tallies: dict[Key, Tally] = {}
         self._changed: set[Key] = set()
         self._next = 0.0
-        # Pids come again; a tally must replace those of its own process only.
-        self._process = f"{process_name()}/{secrets.token_hex(4)}"
+        self._names: dict[Key, str] = {}
+        self._asked_at: dict[Key, float] = {}
 
     def take(self, work: Work, pair: Pair) -> None:
         """Compare a pair, count it, and keep its row."""
@@ -64,10 +66,7 @@ class Comparing:
         if self._run.options.content:
             pair = replace(pair, input=self._keeping.asked(work))
         with self._lock:
-            tally = self._tallies.get(key)
-            if tally is None:
-                tally = self._tallies[key] = self._tally(work.guard, ladder)
-            tally.add(pair)
+            self._current(key, work.guard, ladder).add(pair)
             self._changed.add(key)
         self._run.counts.keep(row)
 
@@ -99,13 +98,24 @@ class Comparing:
         with self._lock:
             self._changed |= {(row.function, row.incumbent) for row in rows}
 
+    def _current(self, key: Key, guard: Guard, ladder: Ladder) -> Tally:
+        """Return the tally to add to, which `fold` has not taken for a dead one's."""
+        now, tally = self._run.clock.time(), self._tallies.get(key)
+        rested = now - self._asked_at.get(key, now) > REST
+        self._asked_at[key] = now
+        if tally is None or (rested and key not in self._changed):
+            tally = self._tallies[key] = self._tally(guard, ladder)
+            # Pids come again; a tally must replace those of its own process only.
+            self._names[key] = f"{process_name()}/{secrets.token_hex(4)}"
+        return tally
+
     def _row(self, key: Key) -> ShadowTally:
         document = self._tallies[key].document()
         return ShadowTally(
             run=self._run.key,
             function=key[0],
             incumbent=key[1],
-            process=self._process,
+            process=self._names[key],
             body=json.dumps(document, ensure_ascii=False, separators=(",", ":")),
             at=self._run.clock.time(),
         )

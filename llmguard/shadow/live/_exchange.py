@@ -11,6 +11,7 @@ from ...guard import guarded_functions
 from ...pins import load_lock
 from ...store import Event, ShadowRun, Stage
 from ...telemetry.activity import process_name
+from ._fold import fold
 from ._options import ShadowOptions
 from ._run import LiveRun, time_over
 from ._shadows import run_key
@@ -127,6 +128,7 @@ def flush(run: LiveRun, store: Store, *, last: bool = False) -> None:
     if now - run.purged_at > _PURGE_EVERY:
         run.purged_at = now
         store.shadow.purge(run.key, before=now - options.keep_days * _DAY)
+        fold(store, run.key, now=now)
 
 
 def _start_from_ledger(

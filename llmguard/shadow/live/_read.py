@@ -13,9 +13,8 @@ from ...errors import ConfigError, LockError
 from ...pins import load_lock
 from .._draw import LOST
 from .._judge import Thresholds
-from .._ladder import Ladder
 from .._report import Report, Version, report
-from .._tally import Tally
+from ._fold import merged
 from ._options import ShadowOptions
 
 if TYPE_CHECKING:
@@ -134,11 +133,8 @@ def report_of(
     newest = max(mine, key=lambda row: row.at)
     documents = [json.loads(row.body) for row in mine]
     digest = str(json.loads(newest.body)["ladder"])
-    ladder = _StoredLadder(digest)
-    parts = [Tally.load(d, ladder) for d in documents if d["ladder"] == digest]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole.merge(part)
+    parts = [each for each in documents if each["ladder"] == digest]
+    whole = merged(parts, digest)
     status = status_of(store, run, now=now)
     return report(
         whole,
@@ -151,21 +147,6 @@ def report_of(
         started=run.started_at,
         at=now,
     )
-
-
-class _StoredLadder(Ladder):
-    """The ladder that a stored tally was made with, known by its digest alone."""
-
-    __slots__ = ("_stored",)
-
-    def __init__(self, digest: str) -> None:
-        super().__init__()
-        self._stored = digest
-
-    @property
-    def digest(self) -> str:
-        """Digest of the ladder that made the tally."""
-        return self._stored
 
 
 def _chosen(

@@ -16,6 +16,7 @@ from llmguard import INJECTED, Model, call_context, contract, pinned
 from llmguard.cli import cli
 from llmguard.errors import LockError
 from llmguard.shadow import Ladder, compare_files
+from llmguard.shadow.live._fold import fold
 from llmguard.testing import HttpError
 
 Project = Any
@@ -170,3 +171,30 @@ def test_the_pages_of_help_start(project: Project) -> None:
     """Every verb explains itself."""
     for verb in ("start", "stop", "status", "report", "export"):
         assert verb in _llmguard(verb, "--help").output
+
+
+def test_workers_that_restart_leave_one_tally_behind(project: Project) -> None:
+    """Folded rows say the same as all of them did."""
+    _llmguard("start", "triage", project.b.id, "--share", 1, "--double", 0)
+    triage = _triage()
+    for _ in range(12):
+        project.use(project.process())
+        project.tick()
+        triage("a")
+        project.join()
+        project.tick()
+    (run,) = project.store.shadow.runs()
+    assert 12 == len(project.store.shadow.tallies(run.id))
+    before = _json("report", "triage")
+    assert 0 == fold(project.store, run.id, now=project.clock.time())
+    assert 11 == fold(project.store, run.id, now=project.clock.time() + 4_000)
+    assert 1 == len(project.store.shadow.tallies(run.id))
+    after = _json("report", "triage")
+    assert before["content_digest"] == after["content_digest"]
+    assert 12 == after["requests"]
+    project.clock.advance(3_000)  # the last worker rested: it begins another tally
+    triage("b")
+    project.join()
+    project.tick()
+    assert 2 == len(project.store.shadow.tallies(run.id))
+    assert 13 == _json("report", "triage")["requests"]

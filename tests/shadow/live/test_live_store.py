@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -313,7 +314,7 @@ def test_calls_that_a_canary_answers_are_not_compared(project: Project) -> None:
     """Only the active version is the incumbent; the fallback of a canary is none."""
     third = project.old.pin("triage", params={"seed": 3})
     lock = load_lock().with_pin(third)
-    load_lock().path.write_text(to_text(lock))
+    Path("models.lock").write_text(to_text(lock))
     triage = _triage()
     key = _start(project, replace(ALL, cluster="unit"))
     project.tick()
