@@ -15,12 +15,13 @@ __all__ = ["join_shadows"]
 def join_shadows(store: Store) -> None:
     """Follow live calls from the moment that something runs in shadow.
 
-    An application that only serves imports nothing for it until then.
+    An application that only serves imports nothing for it until then; afterwards what
+    was kept has to be deleted in time.
     """
     env = config.load().env
-    running = store.shadow.runs(env=env, running=True, limit=1)
+    known = store.shadow.runs(env=env, limit=1)
     states = store.ledger.route_states(env).values()
-    if running or any(state.shadows for state in states):
+    if known or any(state.shadows for state in states):
         from .shadow.live import SHADOWS
 
         SHADOWS.attach()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from ... import config
-from ...errors import LLMGuardError, StoreError
+from ...errors import ConfigError, LLMGuardError, StoreError
 from ...guard import guarded_functions
 from ...pins import load_lock
-from ...store import Event, ShadowRun, Stage
+from ...store import Event, ShadowCount, ShadowRun, Stage
 from ...telemetry.activity import process_name
 from ._fold import fold
 from ._options import ShadowOptions
@@ -26,17 +25,30 @@ if TYPE_CHECKING:
 
 __all__ = ["exchange", "flush", "new_row", "tell"]
 
-_LOG: Final = logging.getLogger("llmguard.shadow")
 _GRACE: Final = 30.0
 """Seconds between a run's row and its ledger entry, whichever comes first."""
+_LONGEST: Final = 200
 _SAMPLED: Final = "sampled"
 _DAY: Final = 86_400.0
-_PURGE_EVERY: Final = 3_600.0
+_TIDY_EVERY: Final = 3_600.0
 _BUDGET: Final = ("its budget of", "hours are over")
 
 
 def exchange(shadows: Shadows, store: Store) -> None:
-    """Write what this process has gathered, and take part in what runs now."""
+    """Write what this process has gathered, and take part in what runs now.
+
+    Raises:
+        StoreError: The store cannot be used; nothing else stops the keeper.
+    """
+    try:
+        _exchange(shadows, store)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one odd run must not stop breakers
+        shadows.problem("", f"the exchange broke: {error!r}")
+
+
+def _exchange(shadows: Shadows, store: Store) -> None:
     shadows.store = store
     for run in (*shadows.runs.values(), *shadows.ending):
         idle = run.lane is None or run.lane.idle
@@ -48,6 +60,7 @@ def exchange(shadows: Shadows, store: Store) -> None:
     _start_from_ledger(store, env, states)
     _start_from_decorators(shadows, store, env)
     _follow_rows(shadows, store, env, states)
+    _tidy(shadows, store, env)
 
 
 def tell(store: Store, kind: str, row: ShadowRun, **detail: object) -> None:
@@ -124,11 +137,19 @@ def flush(run: LiveRun, store: Store, *, last: bool = False) -> None:
         if getattr(error, "written", False) is not None:
             run.counts.put_back(counts, pairs, spent)
         raise
-    now = run.clock.time()
-    if now - run.purged_at > _PURGE_EVERY:
-        run.purged_at = now
-        store.shadow.purge(run.key, before=now - options.keep_days * _DAY)
-        fold(store, run.key, now=now)
+
+
+def _tidy(shadows: Shadows, store: Store, env: str) -> None:
+    """Delete what is too old, of runs that have stopped too; once an hour."""
+    now = shadows.clock.time()
+    if now - shadows.tidied_at < _TIDY_EVERY:
+        return
+    shadows.tidied_at = now
+    for row in store.shadow.runs(env=env):
+        days = ShadowOptions.read(row.options).keep_days
+        store.shadow.purge(row.id, before=now - days * _DAY)
+        if row.running:
+            fold(store, row.id, now=now)
 
 
 def _start_from_ledger(
@@ -262,32 +283,50 @@ def _end(store: Store, row: ShadowRun, reason: str) -> None:
 
 def _join(shadows: Shadows, store: Store, row: ShadowRun, guards: list[Guard]) -> None:
     """Take part in a run that concerns a function of this process."""
-    mine = [guard for guard in guards if row.subject in {guard.name, guard.pin}]
+    mine = [guard for guard in guards if _concerns(row, guard)]
     if not mine:
         return
     try:
         run = _made(shadows, row, mine)
         shadows.open(run, reserve=store.shadow.reserve)
+    except StoreError:
+        raise
     except LLMGuardError as error:
-        if row.id not in shadows.problems:
-            _LOG.warning(
-                "the shadow %s of %s cannot run: %s", row.id, row.subject, error
-            )
-        shadows.problems[row.id] = str(error)
+        if shadows.problem(row.id, str(error)):
+            _tell_problem(store, row, mine[0], str(error))
     else:
         shadows.problems.pop(row.id, None)
+
+
+def _concerns(row: ShadowRun, guard: Guard) -> bool:
+    if row.origin == "ledger":
+        return row.subject == guard.pin
+    spec = spec_of(guard)
+    if row.subject != guard.name or spec is None or spec.pin is None:
+        return False
+    # The decorator may say something else by now: that is another run.
+    return row.id == run_key(row.env, guard.name, spec.pin.id, spec.options.text())
+
+
+def _tell_problem(store: Store, row: ShadowRun, guard: Guard, text: str) -> None:
+    """Have the status show why a process cannot take part, once per process."""
+    name = f"failed: {text[:_LONGEST]}"
+    count = ShadowCount(
+        run=row.id, function=guard.name, incumbent="", stratum="", name=name, n=1
+    )
+    store.shadow.add(row.id, counts=[count])
 
 
 def _made(shadows: Shadows, row: ShadowRun, guards: list[Guard]) -> LiveRun:
     if row.origin == "ledger":
         pin = load_lock().pin(row.pin)
+        options = ShadowOptions.read(row.options)
     else:
-        specs = [spec_of(guard) for guard in guards]
-        pin = next(s.pin for s in specs if s is not None and s.pin is not None)
-    options = ShadowOptions.read(row.options)
-    spec = spec_of(guards[0])
-    if row.origin != "ledger" and spec is not None:
-        options = spec.options  # the same, with the functions that JSON cannot hold
+        spec = spec_of(guards[0])
+        if spec is None or spec.pin is None:
+            raise ConfigError(f"`{row.subject}` has no `@shadow` any more")
+        # The same options, with the functions that JSON cannot hold.
+        pin, options = spec.pin, spec.options
     run = LiveRun(
         row.id,
         subject=row.subject,

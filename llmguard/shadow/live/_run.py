@@ -54,7 +54,6 @@ class LiveRun:
         comparing: What it has compared; None until it is opened.
         stored: Whether the store knows it.
         stopped: Why it stopped; empty while it runs.
-        purged_at: Epoch seconds when what is too old was last deleted.
         sampled: Requests sampled per stratum, by all processes at the last exchange
             and by this one since.
     """
@@ -79,7 +78,6 @@ class LiveRun:
         self.comparing: Comparing | None = None
         self.stored = False
         self.stopped = ""
-        self.purged_at = 0.0
         self.renew()
 
     def renew(self) -> None:

@@ -55,6 +55,7 @@ class Shadows:
     Attributes:
         runs: The process's part of each run, by its id.
         ending: Runs that have stopped, whose last draws are still under way.
+        tidied_at: Epoch seconds when what is too old was last deleted.
         problems: Why this process cannot take part in a run, by the run's id.
         failed: Times that following a call raised, which its caller never saw.
     """
@@ -63,6 +64,7 @@ class Shadows:
         self.clock = clock
         self.runs: dict[str, LiveRun] = {}
         self.problems: dict[str, str] = {}
+        self.tidied_at = 0.0
         self.failed = 0
         self._attached = False
         self._reset()
@@ -185,10 +187,13 @@ class Shadows:
                 run.counts.add(name, function=run.subject, n=lost)
             self.ending.append(run)
 
-    def forget_functions(self) -> None:
-        """Look again which runs a function has."""
-        with self._lock:
-            self._found = {}
+    def problem(self, run: str, text: str) -> bool:
+        """Note why this process cannot take part in a run; False when it is known."""
+        if self.problems.get(run) == text:
+            return False
+        self.problems[run] = text
+        _LOG.warning("the shadow %s cannot run: %s", run, text)
+        return True
 
     def join(self) -> None:
         """Wait until everything that was sampled has been drawn; for tests."""

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from llmguard import INJECTED, Model, call_context, contract, pinned
 from llmguard.cli import cli
 from llmguard.errors import LockError
-from llmguard.shadow import Ladder, compare_files
+from llmguard.pins import load_lock, to_text
+from llmguard.shadow import Ladder, compare_files, shadow
 from llmguard.shadow.live._fold import fold
 from llmguard.testing import HttpError
 
@@ -198,3 +199,71 @@ def test_workers_that_restart_leave_one_tally_behind(project: Project) -> None:
     project.tick()
     assert 2 == len(project.store.shadow.tallies(run.id))
     assert 13 == _json("report", "triage")["requests"]
+
+
+def test_a_process_that_cannot_take_part_says_why_in_the_status(
+    project: Project,
+) -> None:
+    """A function that redacts and is not there, a pin that left the lock."""
+    _llmguard(
+        "start", "triage", project.b.id, "--content", "--redact", "no_module:clean"
+    )
+    _triage()
+    triage = _triage()
+    project.tick(0)
+    project.tick(0)
+    assert triage("a")
+    (status,) = _json("status")
+    (problem,) = status["apart"]
+    assert "`redact='no_module:clean'`" in problem
+    assert 1 == status["apart"][problem]
+    _llmguard("stop", "triage")
+    _llmguard("start", "triage", project.b.id)
+    Path("models.lock").write_text(to_text(load_lock().without(project.b.id)))
+    project.tick(0)
+    (status,) = _json("status")
+    assert any(project.b.id in problem for problem in status["apart"])
+
+
+def test_pairs_are_deleted_when_they_are_old(project: Project) -> None:
+    """After `keep_days`, by whichever process exchanges, stopped or not."""
+    project.runtime.clock = project.clock
+    _llmguard("start", "triage", project.b.id, "--share", 1, "--keep-days", 1)
+    triage = _triage()
+    project.tick(0)
+    triage("a")
+    project.join()
+    project.tick()
+    (run,) = project.store.shadow.runs()
+    assert 1 == len(project.store.shadow.pairs(run.id))
+    project.tick(2 * 86_400)
+    triage("b")
+    project.join()
+    project.tick(3_601)
+    assert 1 == len(project.store.shadow.pairs(run.id))
+    _llmguard("stop", "triage")
+    project.tick(2 * 86_400)
+    assert [] == list(project.store.shadow.pairs(run.id))
+
+
+def test_a_functions_own_redaction_holds_for_shadows_of_others(
+    project: Project,
+) -> None:
+    """It comes before what the command says, whoever started the shadow."""
+
+    @shadow(redact=lambda text: text.replace("Ann Lee", "[name]"))
+    @contract(Answer)
+    @pinned("triage")
+    def triage(ticket: str, *, model: Model = INJECTED) -> Answer:
+        return model.complete(ticket)
+
+    _llmguard("start", "triage", project.b.id, "--share", 1, "--content")
+    project.tick(0)
+    triage("Ann Lee, ann@example.com, writes")
+    project.join()
+    project.tick()
+    (run,) = project.store.shadow.runs()
+    (pair,) = project.store.shadow.pairs(run.id)
+    assert "[name], [email], writes" == json.loads(pair.body)["pair"]["input"]
+    (example, *_) = _json("report", "triage")["examples"]
+    assert "[name], [email], writes" == example["input"]
