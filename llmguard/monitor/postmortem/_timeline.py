@@ -136,11 +136,17 @@ def _told(event: Event) -> str:
         text = _drift(detail)
     else:
         text = ", ".join(
-            f"{key} {value if isinstance(value, str) else json.dumps(value)}"
+            f"{key} {_short(value)}"
             for key, value in detail.items()
             if value not in ("", None, [], {})
         )
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _drift(detail: Mapping[str, object]) -> str:
