@@ -200,7 +200,8 @@ class Machine:
 
     def observe(self, fingerprint: bytes | str, *, failed: bool, now: float) -> bool:
         """Count a first attempt's verdict, once per input; True when it quarantined."""
-        if not self._watching() or not self.seen.add(fingerprint, now):
+        watching = self.policy.behaviour and self.state in AUTOMATIC
+        if not watching or not self.seen.add(fingerprint, now):
             return False
         self.own_calls += 1
         self.own_fails += failed
@@ -209,13 +210,10 @@ class Machine:
 
     def observe_batch(self, *, calls: int, fails: int, now: float) -> bool:
         """Count verdicts pooled elsewhere; True when they quarantined."""
-        if not self._watching():
+        if not self.policy.behaviour or self.state not in AUTOMATIC:
             return False
         tripped = self.detector.update_batch(calls=calls, fails=fails)
         return tripped and self._judge(now)
-
-    def _watching(self) -> bool:
-        return self.policy.behaviour and self.state in AUTOMATIC
 
     def _judge(self, now: float) -> bool:
         detector = self.detector

@@ -137,20 +137,23 @@ class Run:
         self.paused += seconds
         self.deadline_at += seconds
 
-    def invoke(self) -> object:
-        """Run the tier here and now (sync tiers, and the start of async ones)."""
-        return self._inside(checked=False)
-
     def answer(self) -> object:
         """Run a sync tier and judge what it gave, all within the attempt's time."""
-        return self._inside(checked=True)
+        return self.invoke(judged=True)
 
-    def _inside(self, *, checked: bool) -> object:
+    def invoke(self, *, judged: bool = False) -> object:
+        """Run the tier here and now (sync tiers, and the start of async ones)."""
+        call, step = self.call, self.step
         token = CALL_CONTEXT.set(self.context())
         mark = None if self.span is None else self.span.enter()
         try:
-            value = self._given()
-            if checked:
+            if step.tier is not None:
+                value = step.run_tier(call.tier_context(self))
+            elif call.runtime.chaos is None:
+                value = call.run_body(self)
+            else:
+                value = call.runtime.chaos.sync(self, self._body)
+            if judged:
                 self.checking = True
                 self.judged = judge(self, Result(value))
             return value
@@ -158,15 +161,6 @@ class Run:
             if self.span is not None:
                 self.span.leave(mark)
             CALL_CONTEXT.reset(token)
-
-    def _given(self) -> object:
-        if self.step.tier is not None:
-            return self.step.run_tier(self.call.tier_context(self))
-        call = self.call
-        chaos = call.runtime.chaos
-        if chaos is None:
-            return call.run_body(self)
-        return chaos.sync(self, self._body)
 
     def _body(self) -> Any:
         return self.call.run_body(self)

@@ -126,7 +126,8 @@ class Walk:
             if admission is None:
                 return None
             run = Run(self.call, step, timeout, feedback, admission)
-            trace_attempt(run, number)
+            if self.call.trace is not None:
+                trace_attempt(run, number)
             try:
                 result = yield run
             except BaseException as error:
