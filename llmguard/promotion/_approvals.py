@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -57,7 +58,7 @@ def judge(request: Request, rule: ApprovalRule) -> Judgement:
     approvals = collect(request, rule)
     authors = (request.actor, *lock_authors(request.lock, request.pin.id))
     wanted = statement_of(request)
-    for one in sorted(approvals, key=lambda a: _at(a.body), reverse=True):
+    for one in sorted(approvals, key=lambda a: _at(a.body) or 0.0, reverse=True):
         if one.approver not in judgement.good:
             _judge(judgement, one, request=request, rule=rule, wanted=(wanted, authors))
     return judgement
@@ -117,6 +118,9 @@ def _signed(
             "wrong-namespace",
             f"it was signed for {blob.namespace!r}, not for {NAMESPACE!r}",
         )
+    if blob.certificate:
+        why = "it is signed with a certificate, of which one person may have several"
+        return "unknown-signer", f"{why}: sign with the key itself"
     good, _ = verifies(
         approval_text(approval.body),
         approval.signature,
@@ -191,20 +195,26 @@ def _person(
         return "author", f"{who!r} {did}: the approval must be somebody else's"
     if rule.people and not any(same_person(who, one) for one in rule.people):
         return "not-asked", f"{who!r} is not one of {', '.join(rule.people)}"
-    at, expires = _at(body), body.get("expires")
-    if not isinstance(expires, int | float) or isinstance(expires, bool):
-        return "unreadable", "it does not say until when it holds"
+    at, expires = _at(body), _number(body.get("expires"))
+    if at is None or expires is None:
+        return "unreadable", "it does not say since and until when it holds"
     if at > request.now + _SKEW:
         return "expired", "it is dated in the future: set that machine's clock"
-    if request.now > min(float(expires), at + rule.days * 86_400):
+    if request.now > min(expires, at + rule.days * 86_400):
         days = (request.now - at) / 86_400
         return "expired", f"it is {days:.1f} days old, and no longer holds"
     return None
 
 
-def _at(body: Mapping[str, Any]) -> float:
-    at = body.get("at")
-    return float(at) if isinstance(at, int | float) else 0.0
+def _at(body: Mapping[str, Any]) -> float | None:
+    return _number(body.get("at"))
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number; JSON in Python knows others."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def read_approval(text: str, *, source: str) -> Approval:

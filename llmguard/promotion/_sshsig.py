@@ -42,10 +42,13 @@ class Blob:
     Attributes:
         key: The public key's bytes.
         namespace: What it was made for.
+        certificate: True when the key is a certificate, of which a person may have
+            any number.
     """
 
     key: bytes
     namespace: str
+    certificate: bool = False
 
 
 def have_ssh_keygen() -> bool:
@@ -71,7 +74,10 @@ def parse_signature(armoured: str) -> Blob | None:
             return None
         key, rest = _string(raw[len(_MAGIC) + 4 :])
         namespace, _ = _string(rest)
-        return Blob(key=key, namespace=namespace.decode())
+        kind, _ = _string(key)
+        return Blob(
+            key=key, namespace=namespace.decode(), certificate=b"-cert-v" in kind
+        )
     except (ValueError, binascii.Error):
         return None
 

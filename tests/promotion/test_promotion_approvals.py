@@ -260,8 +260,10 @@ def test_expired(guarded: Project, refuses: Told) -> None:
     assert "(expired): it is 8.0 days old" in refused(guarded, refuses)
     resigned(guarded, "bob", at=int(guarded.clock.time() + DAY))
     assert "(expired): it is dated in the future" in refused(guarded, refuses)
-    resigned(guarded, "bob", expires="never", at=int(guarded.clock.time()))
-    assert "(unreadable): it does not say until when" in refused(guarded, refuses)
+    for never in ("never", True, float("nan"), float("inf")):
+        resigned(guarded, "bob", expires=never, at=int(guarded.clock.time()))
+        told = refused(guarded, refuses)
+        assert "(unreadable): it does not say since and until when" in told
 
 
 def test_a_key_that_is_no_longer_valid(project: Project) -> None:
@@ -287,6 +289,16 @@ def test_the_wrong_namespace(guarded: Project, refuses: Told) -> None:
     guarded.approve("bob", guarded.new, **only_files(guarded))
     resigned(guarded, "bob", namespace="git")
     assert "(wrong-namespace): it was signed for 'git'" in refused(guarded, refuses)
+
+
+def test_a_certificate_is_no_key(guarded: Project) -> None:
+    """One key may have any number of them, so they cannot tell two people apart."""
+    key, authority = guarded.people["bob"], guarded.person("ca", allowed=False)
+    words = ["ssh-keygen", "-q", "-s", str(authority), "-I", "id", "-n", "bob"]
+    subprocess.run([*words, f"{key}.pub"], check=True)
+    guarded.people["bob"] = key.with_name("bob-cert.pub")
+    with pytest.raises(ApprovalError, match="signed with a certificate"):
+        guarded.approve("bob", guarded.new, approver="bob@example.com")
 
 
 def test_one_key_is_one_person(guarded: Project, refuses: Told) -> None:
