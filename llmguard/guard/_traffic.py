@@ -148,17 +148,19 @@ def _verdict(pin: Pin | None, model: str) -> Verdict:
 def _arms(held: Held, env: str) -> Iterable[ArmRow]:
     from ..store import ArmRow
 
-    for (hour, experiment, arm, pin, measure), (n, total) in held.arms.items():
-        yield ArmRow(
-            env=env,
-            experiment=experiment,
-            arm=arm,
-            pin=pin,
-            measure=measure,
-            n=int(n),
-            total=total,
-            at=hour * _HOUR,
-        )
+    for (hour, experiment, arm, pin), measures in held.arms.items():
+        for measure, (n, total) in measures.items():
+            binned = isinstance(measure, int)
+            yield ArmRow(
+                env=env,
+                experiment=experiment,
+                arm=arm,
+                pin=pin,
+                measure=f"latency:{measure}" if binned else str(measure),
+                n=int(n),
+                total=total,
+                at=hour * _HOUR,
+            )
 
 
 def _exposures(held: Held, env: str) -> Iterable[ExposureRow]:

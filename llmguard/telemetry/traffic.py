@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Final
 
 from .._dataclass import dataclass
-from ..outcome import POLICY, Attempt, Kind, Outcome, Signal
+from ..outcome import POLICY, Attempt, Kind, Outcome, Signal, Usage
 
 __all__ = [
     "TRAFFIC",
@@ -20,6 +20,7 @@ __all__ = [
     "EchoKey",
     "Exposure",
     "Held",
+    "Measures",
     "Traffic",
     "bin_edges",
     "latency_bin",
@@ -49,8 +50,10 @@ _NOT_ASKED: Final = frozenset({Kind.OPEN, Kind.SKIPPED})
 
 EchoKey = tuple[int, str, str, str]
 """Five minutes since the epoch, pin, echoed model, fingerprint."""
-ArmKey = tuple[int, str, str, str, str]
-"""Hours since the epoch, experiment, arm, pin, measure."""
+ArmKey = tuple[int, str, str, str]
+"""Hours since the epoch, experiment, arm, pin."""
+Measures = dict[str | int, list[float]]
+"""How often and what sum, by measure; a number is a bin of latency."""
 
 
 @dataclass(slots=True)
@@ -66,12 +69,12 @@ class Exposure:
 
 @dataclass(slots=True)
 class Held:
-    """Increments: echoes as [n, last_at], arms as [n, total], exposures."""
+    """Increments: echoes as [n, last_at], measures of arms, exposures."""
 
     echoes: dict[EchoKey, list[float]] = field(
         default_factory=dict[EchoKey, list[float]]
     )
-    arms: dict[ArmKey, list[float]] = field(default_factory=dict[ArmKey, list[float]])
+    arms: dict[ArmKey, Measures] = field(default_factory=dict[ArmKey, Measures])
     exposures: dict[tuple[str, str, str], Exposure] = field(
         default_factory=dict[tuple[str, str, str], Exposure]
     )
@@ -135,7 +138,9 @@ class Traffic:
     ) -> None:
         """Count something that was learnt after the call, such as `corrected`."""
         with self._lock:
-            self._add((int(at // _HOUR), experiment, arm, pin, measure), 1, 0.0)
+            table = self._table((int(at // _HOUR), experiment, arm, pin))
+            if table is not None:
+                _add(table, measure, 1, 0.0)
 
     def drain(self) -> Held:
         """Return the increments, and start again from zero."""
@@ -148,8 +153,11 @@ class Traffic:
         with self._lock:
             for echo, (n, last) in held.echoes.items():
                 self._add_echo(echo, n, last)
-            for arm, (n, total) in held.arms.items():
-                self._add(arm, n, total)
+            for arm, measures in held.arms.items():
+                table = self._table(arm)
+                for measure, (n, total) in measures.items():
+                    if table is not None:
+                        _add(table, measure, n, total)
             for key, one in held.exposures.items():
                 self._expose(key, one)
 
@@ -178,21 +186,21 @@ class Traffic:
             return
         pin = own[0].pin
         about = (int(outcome.at // _HOUR), outcome.experiment, outcome.arm, pin)
-        for measure, total in _measures(outcome, own, pin):
-            self._add((*about, measure), 1, total)
+        table = self._table(about)
+        if table is not None:
+            _measure(table, outcome, own, pin)
         if outcome.unit:
             met = Exposure(pin, outcome.revision, outcome.at, outcome.at)
             self._expose((outcome.experiment, outcome.unit, outcome.arm), met)
 
-    def _add(self, key: ArmKey, n: float, total: float) -> None:
-        cell = self._held.arms.get(key)
-        if cell is not None:
-            cell[0] += n
-            cell[1] += total
-        elif len(self._held.arms) < _MAX_ROWS:
-            self._held.arms[key] = [n, total]
-        else:
-            self.lost += 1
+    def _table(self, key: ArmKey) -> Measures | None:
+        table = self._held.arms.get(key)
+        if table is None:
+            if len(self._held.arms) >= _MAX_ROWS:
+                self.lost += 1
+                return None
+            table = self._held.arms[key] = {}
+        return table
 
     def _expose(self, key: tuple[str, str, str], met: Exposure) -> None:
         known = self._held.exposures.get(key)
@@ -205,37 +213,43 @@ class Traffic:
             self.lost += 1
 
 
-def _measures(
-    outcome: Outcome, own: list[Attempt], pin: str
-) -> list[tuple[str, float]]:
-    """Return what one call adds to its arm: measures and what they sum.
+def _add(table: Measures, measure: str | int, n: float, total: float) -> None:
+    cell = table.get(measure)
+    if cell is None:
+        table[measure] = [n, total]
+    else:
+        cell[0] += n
+        cell[1] += total
+
+
+def _measure(table: Measures, outcome: Outcome, own: list[Attempt], pin: str) -> None:
+    """Add what one call says of its arm.
 
     A rate of valid answers counts first attempts only, as breakers and suites do: what
     a re-ask mended was broken.
     """
-    found = [("calls", outcome.elapsed)]
-    if any(one.kind is Kind.OPEN and one.pin == pin for one in own):
-        found.append(("diverted", 0.0))
-    asked = [one for one in own if one.pin == pin and one.kind not in _NOT_ASKED]
-    if not asked:
-        return found
-    first = asked[0]
+    _add(table, "calls", 1, outcome.elapsed)
+    first, answered = own[0], outcome.kind is Kind.OK and not outcome.tier_index
+    if first.kind in _NOT_ASKED:
+        if first.kind is Kind.OPEN:
+            _add(table, "diverted", 1, 0.0)
+        return
     policy = POLICY[first.kind]
     if policy.behaviour is not Signal.IGNORE:
         valid = policy.behaviour is Signal.SUCCESS
-        found.append(("valid" if valid else "invalid", 0.0))
-        found.append((f"latency:{latency_bin(first.elapsed)}", first.elapsed))
+        _add(table, "valid" if valid else "invalid", 1, 0.0)
+        _add(table, latency_bin(first.elapsed), 1, first.elapsed)
     elif policy.infra is Signal.FAILURE:
-        found.append(("failed", 0.0))
-    if outcome.kind is Kind.OK and outcome.pin == pin:
-        found.append(("answered", 0.0))
-    return found + _tokens(asked)
+        _add(table, "failed", 1, 0.0)
+    if answered and own[-1].pin == pin:
+        _add(table, "answered", 1, 0.0)
+    used = [one.usage for one in own if one.pin == pin and one.usage is not None]
+    if used:
+        _tokens(table, used)
 
 
-def _tokens(asked: list[Attempt]) -> list[tuple[str, float]]:
-    """Return the tokens of one call, re-asks included, and their squares."""
-    found: list[tuple[str, float]] = []
-    used = [one.usage for one in asked if one.usage is not None]
+def _tokens(table: Measures, used: list[Usage]) -> None:
+    """Add the tokens of one call, re-asks included, and their squares."""
     for measure, counts in (
         ("input_tokens", [usage.input_tokens for usage in used]),
         ("output_tokens", [usage.output_tokens for usage in used]),
@@ -243,8 +257,8 @@ def _tokens(asked: list[Attempt]) -> list[tuple[str, float]]:
         known = [count for count in counts if count is not None]
         if known:
             total = float(sum(known))
-            found += [(measure, total), (f"{measure}_sq", total * total)]
-    return found
+            _add(table, measure, 1, total)
+            _add(table, f"{measure}_sq", 1, total * total)
 
 
 TRAFFIC: Final = Traffic()
