@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ._examples import Example
 from ._judge import Rates, rates_of
 from ._meters import Meter
-from ._rungs import TRAITS
+from ._rungs import TRAITS, Severity
 from ._series import UNIT, Sizes
 from ._tally import Tally
 
@@ -99,6 +99,8 @@ class TransitionRow:
         path: The field or trait.
         before: What the incumbent shows.
         after: What the challenger shows.
+        severity: `critical` on the first rung and on critical fields, `minor` in the
+            register, else `major`.
         requests: Requests that show it, each by the share of its pairs of draws.
         rate: The same as a share of all requests.
         floor: How often the incumbent makes this change against itself; None without
@@ -109,6 +111,7 @@ class TransitionRow:
     path: str
     before: str
     after: str
+    severity: str
     requests: float
     rate: float
     floor: float | None = None
@@ -161,6 +164,7 @@ def paths_of(tally: Tally, sizes: Sizes) -> tuple[PathRow, ...]:
 
 def transitions_of(tally: Tally, sizes: Sizes) -> tuple[TransitionRow, ...]:
     n, doubled = max(sizes.of("raw"), 1), sizes.of("net")
+    critical = {"@act", *tally.ladder.rules.critical}
     rows: list[TransitionRow] = []
     for (path, before, after), (across, within, _) in tally.transitions.kept.items():
         rate = across / UNIT / n
@@ -170,6 +174,7 @@ def transitions_of(tally: Tally, sizes: Sizes) -> tuple[TransitionRow, ...]:
                 path=path,
                 before=before,
                 after=after,
+                severity=_severity(path, critical),
                 requests=round(across / UNIT, 3),
                 rate=rate,
                 floor=floor,
@@ -179,6 +184,12 @@ def transitions_of(tally: Tally, sizes: Sizes) -> tuple[TransitionRow, ...]:
     rows = [row for row in rows if row.requests > 0]
     rows.sort(key=_weight)
     return tuple(rows[:_ROWS])
+
+
+def _severity(path: str, critical: Collection[str]) -> str:
+    if path in critical:
+        return Severity.CRITICAL.name.lower()
+    return (Severity.MINOR if path in TRAITS else Severity.MAJOR).name.lower()
 
 
 def _weight(row: TransitionRow) -> tuple[bool, float, str, str, str]:

@@ -131,7 +131,9 @@ def test_a_critical_field_alarms_by_itself() -> None:
         a = Draw(text='{"escalate": true}')
         b = Draw(text='{"escalate": false}') if i % 60 == 0 else a
         tally.add(Pair(request=str(i), a=a, b=b, a2=a, b2=b))
-    assert any("/escalate" in alarm for alarm in _report(tally).alarms)
+    found = _report(tally)
+    assert any("/escalate" in alarm for alarm in found.alarms)
+    assert "critical" == found.transitions[0].severity
 
 
 @pytest.mark.parametrize(

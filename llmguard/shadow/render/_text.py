@@ -95,6 +95,7 @@ def _transitions(report: Report) -> Iterator[str]:
         (
             clip(row.path or "(whole answer)", 40),
             clip(change(row), 60),
+            row.severity,
             f"{row.requests:g}",
             percent(row.rate),
             "-" if row.floor is None else percent(row.floor),
@@ -102,7 +103,9 @@ def _transitions(report: Report) -> Iterator[str]:
         )
         for row in report.transitions[:_TOP]
     ]
-    yield from _table(("", "from -> to", "requests", "rate", "floor", "net"), rows)
+    yield from _table(
+        ("", "from -> to", "severity", "requests", "rate", "floor", "net"), rows
+    )
     yield from _more(len(report.transitions))
 
 
