@@ -26,7 +26,7 @@ _PART: Final = 4 * 2**20
 _MOST_PARTS: Final = 128
 _PACKED: Final = 8
 """Times that compressed lines grow, as a first guess."""
-_TOO_LARGE: Final = 4
+_TOO_LARGE: Final = 2
 _DEEPEST: Final = 3
 _SHOWN: Final = 20
 _BUFFER: Final = 1 << 16
