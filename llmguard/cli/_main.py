@@ -66,6 +66,7 @@ _BUILT_IN: Final = {
     "scan": ("llmguard.cli.scan", "scan", "Calls of models that nothing guards."),
     "slo": ("llmguard.cli.slo", "slo", "What functions owe, and where they stand."),
     "status": ("llmguard.cli.status", "status", "What runs, what is degraded, why."),
+    "store": ("llmguard.cli.store", "store", "Check, upgrade, back up the store."),
     "suite": ("llmguard.cli.suite", "suite", "May this model version answer?"),
 }
 _ELSEWHERE: Final = {

@@ -32,14 +32,16 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 _DONE = "SELECT number, name, checksum FROM {} WHERE part = $1"
 
 
-def pending(wire: Wire, place: Place) -> tuple[Migration, ...]:
+def pending(wire: Wire, place: Place) -> tuple[str, ...]:
     """Return the migrations that the schema lacks, without changing anything.
 
     Raises:
         StoreError: A newer version wrote the schema, or an applied migration is not
             the one shipped here.
     """
-    return tuple(step for part in PARTS for step in _todo(wire, place, part))
+    return tuple(
+        f"{part}/{step.name}" for part in PARTS for step in _todo(wire, place, part)
+    )
 
 
 def migrate(wire: Wire, place: Place, *, clock: Clock) -> int:

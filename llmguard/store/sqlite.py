@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ._health import health
@@ -12,7 +13,12 @@ from ._sqlite_database import SqliteDatabase, Synchronous
 from .backend import StoreHealth
 from .tickets import MAX_LOSSES
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "metrics_path"]
+
+
+def metrics_path(path: Path) -> Path:
+    """Return the file of counts that belongs to the store at `path`."""
+    return path.with_name(f"{path.stem}.metrics.db")
 
 
 class SqliteStore(SqlStore):
@@ -65,7 +71,7 @@ class SqliteStore(SqlStore):
         # A file of its own, since `synchronous` holds for a whole file and a fast
         # commit there must not wait behind a durable one here.
         return SqliteDatabase(
-            self.path.with_name(f"{self.path.stem}.metrics.db"),
+            metrics_path(self.path),
             schema="metrics",
             synchronous=self._fast,
             clock=self._clock,
