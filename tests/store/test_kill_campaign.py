@@ -57,7 +57,7 @@ def test_killed_workers(
 
 
 @pytest.mark.parametrize(
-    ("kills", "crashes"), [(10, 1), pytest.param(120, 6, marks=pytest.mark.slow)]
+    ("kills", "crashes"), [(10, 1), pytest.param(60, 6, marks=pytest.mark.slow)]
 )
 def test_killed_sessions_of_the_server(
     tmp_path: Path,
@@ -82,7 +82,7 @@ def test_restarts_of_the_server(
 ) -> None:
     """Stopped in order and as if the power went, five times, under load."""
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(_run, tmp_path, postgres_url, 150, 6)
+        running = pool.submit(_run, tmp_path, postgres_url, 80, 6)
         for number in range(5):
             time.sleep(2.0)
             postgres_server.restart(signal.SIGQUIT if number % 2 else signal.SIGINT)

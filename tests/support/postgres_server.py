@@ -21,9 +21,8 @@ from pathlib import Path
 
 __all__ = ["PostgresServer", "find_postgres"]
 
+_HASTY = ("fsync = off", "full_page_writes = off")
 _SETTINGS = (
-    "fsync = off",
-    "full_page_writes = off",
     "max_connections = 200",
     "shared_buffers = 32MB",
     "unix_socket_directories = ''",
@@ -57,10 +56,12 @@ def find_postgres() -> Path | None:
 class PostgresServer:
     """A running server; `url()` gives a new, empty schema of it."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(
+        self, programs: Path, *, folder: Path | None = None, durable: bool = False
+    ) -> None:
         self._programs = programs
         self._numbers = count(1)
-        self._folder = Path(tempfile.mkdtemp(prefix="llmguard-pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="llmguard-pg-", dir=folder))
         self._account = _account()
         if self._account is not None:
             os.chown(self._folder, self._account.pw_uid, self._account.pw_gid)
@@ -71,7 +72,7 @@ class PostgresServer:
                   "--locale=C", "--no-sync", "-A", "trust")  # fmt: skip
         (self.data / "pg_hba.conf").write_text(_ACCESS)
         with (self.data / "postgresql.conf").open("a") as file:
-            file.write("\n".join(("", *_SETTINGS, "")))
+            file.write("\n".join(("", *_SETTINGS, *(() if durable else _HASTY), "")))
 
     def start(self) -> None:
         """Start it and wait until it answers."""
