@@ -148,8 +148,9 @@ class Database(Protocol):
             timeout: Seconds to wait for locks, the disk and the network.
             spare: Use space that is kept back for people's answers, if there is any,
                 rather than fail on a full disk.
-            locks: Jobs that share a lock run one after the other, whatever process
-                they are in. Empty for jobs whose conditions and row locks are enough.
+            locks: Jobs that share a lock run one after the other from their first
+                statement on, whatever process they are in. Empty for jobs whose
+                conditions and row locks are enough.
 
         Raises:
             StoreFullError: No space left.

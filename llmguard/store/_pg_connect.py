@@ -179,12 +179,12 @@ def _check(wire: Wire, place: Place) -> None:
         )
 
 
-def prelude(wire: Wire, place: Place) -> str:
+def prelude(wire: Wire, place: Place) -> tuple[str, ...]:
     """Return the settings that a transaction needs where no session keeps them."""
     if not wire.pooled:
-        return ""
+        return ()
     return (
-        f"SET LOCAL search_path TO {place.schema}; "
-        f"SET LOCAL statement_timeout TO {int(READ_TIMEOUT * 1000)}; "
-        f"SET LOCAL idle_in_transaction_session_timeout TO {_IDLE}; "
+        f"SET LOCAL search_path TO {place.schema}",
+        f"SET LOCAL statement_timeout TO {int(READ_TIMEOUT * 1000)}",
+        f"SET LOCAL idle_in_transaction_session_timeout TO {_IDLE}",
     )

@@ -3,62 +3,33 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from ..errors import StoreError
-from ._database import LOCK_TIMEOUT, STORE_LOCK, Connection, Cursor, Parameters
+from ._database import LOCK_TIMEOUT, STORE_LOCK, Connection
 from ._pg_connect import READ_TIMEOUT, Wire, prelude
+from ._pg_connection import PgConnection
 from ._pg_errors import Late, Unreachable, from_postgres, is_cut, is_passing
 from ._pg_notify import Bell
 from ._pg_place import Place
 from ._pg_pool import Pool
-from ._pg_sql import POSTGRESQL, lock_number, translate
+from ._pg_sql import lock_number
 from .problems import StoreBusyError
 
-__all__ = ["PgConnection", "PgDatabase"]
+__all__ = ["PgDatabase"]
 
 T = TypeVar("T")
 
 _PAUSE = (0.002, 0.25)  # seconds before a transaction is tried again: first, longest
 _SNAPSHOT = b"SELECT pg_current_snapshot()::text"
 _RESTART = 2.0  # seconds that a server which was just there may be gone
-
-
-class PgConnection:
-    """Implements `Connection` on a lent connection."""
-
-    dialect = POSTGRESQL
-
-    def __init__(self, wire: Wire, schema: str) -> None:
-        self._wire, self._schema = wire, schema
-
-    def execute(self, sql: str, parameters: Parameters = (), /) -> Cursor:
-        """Run one statement with `?` or `:name` in place of its values."""
-        text, values = translate(sql, parameters)
-        return self._wire.execute(text, values or None)
-
-    def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> Cursor:
-        """Run one statement for each set of values."""
-        text = b""
-        rows: list[Sequence[Any]] = []
-        for one in parameters:
-            text, values = translate(sql, one)
-            rows.append(values)
-        cursor = self._wire.cursor()
-        if rows:
-            cursor.executemany(text, rows)
-        return cursor
-
-    def alone(self, lock: str) -> None:
-        """Wait until no other transaction holds `lock`, and hold it until the end."""
-        number = lock_number(self._schema, lock)
-        self._wire.run(f"SELECT pg_advisory_xact_lock({number})")
 
 
 class PgDatabase:
@@ -153,15 +124,14 @@ class PgDatabase:
 
     def _ask(self, ask: Callable[[Connection], T], end: float, snapshot: bool) -> T:
         with self._pool.lend(end) as wire:
-            connection = PgConnection(wire, self._place.schema)
+            schema = self._place.schema
             if not (snapshot or wire.pooled):
-                return ask(connection)
+                return ask(PgConnection(wire, schema))
             level = "REPEATABLE READ" if snapshot else "READ COMMITTED"
-            wire.run(
-                f"BEGIN ISOLATION LEVEL {level} READ ONLY; {prelude(wire, self._place)}"
-            )
+            begin = f"BEGIN ISOLATION LEVEL {level} READ ONLY"
+            start = (begin, *prelude(wire, self._place))
             try:
-                return ask(connection)
+                return ask(PgConnection(wire, schema, start))
             finally:
                 _undo(wire)
 
@@ -173,33 +143,32 @@ class PgDatabase:
         self, job: Callable[[Connection], T], end: float, locks: Sequence[str]
     ) -> T:
         with self._pool.lend(end) as wire:
+            start = tuple(self._start(wire, end, locks))
+            connection = PgConnection(wire, self._place.schema, start)
             try:
-                wire.run(self._begin(wire, end, locks))
-                result = job(PgConnection(wire, self._place.schema))
+                result = job(connection)
             except BaseException:
                 _undo(wire)
                 raise
-            self._commit(wire)
+            if connection.begun:
+                self._commit(wire, connection)
             return result
 
-    def _begin(self, wire: Wire, end: float, locks: Sequence[str]) -> str:
-        """Return all that a transaction starts with, one message to the server."""
+    def _start(self, wire: Wire, end: float, locks: Sequence[str]) -> Iterator[str]:
+        """Yield what a transaction starts with."""
+        yield "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+        yield from prelude(wire, self._place)
+        if wire.hasty or not self._durable:
+            yield f"SET LOCAL synchronous_commit TO {'on' if self._durable else 'off'}"
         left = max(1, int((end - monotonic()) * 1000))
-        schema = self._place.schema
-        numbers = sorted({lock_number(schema, lock) for lock in locks})
-        commits = "" if self._durable else "SET LOCAL synchronous_commit TO off; "
-        if self._durable and wire.hasty:
-            commits = "SET LOCAL synchronous_commit TO on; "
-        return (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-            f"{prelude(wire, self._place)}{commits}"
-            f"SET LOCAL statement_timeout TO {left}"
-            + "".join(f"; SELECT pg_advisory_xact_lock({one})" for one in numbers)
-        )
+        yield f"SET LOCAL statement_timeout TO {left}"
+        # Sorted: two jobs that take the same locks in turn do not block each other.
+        for number in sorted({lock_number(self._place.schema, one) for one in locks}):
+            yield f"SELECT pg_advisory_xact_lock({number})"
 
-    def _commit(self, wire: Wire) -> None:
+    def _commit(self, wire: Wire, connection: PgConnection) -> None:
         try:
-            wire.run("COMMIT")
+            connection.commit()
         except (psycopg.Error, Late) as error:
             if isinstance(error, psycopg.Error) and not wire.closed and error.sqlstate:
                 _undo(wire)
@@ -217,6 +186,8 @@ def _undo(wire: Wire) -> None:
     """End the transaction, or the connection if that cannot be done."""
     if wire.closed or wire.broken:
         wire.drop()
+        return
+    if wire.info.transaction_status == TransactionStatus.IDLE:
         return
     with suppress(psycopg.Error, Late):
         wire.run("ROLLBACK")

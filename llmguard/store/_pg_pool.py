@@ -15,6 +15,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from time import monotonic
 
+from psycopg.pq import TransactionStatus
+
 from ..errors import StoreError
 from ._pg_connect import Wire, connect
 from ._pg_errors import Unreachable
@@ -67,7 +69,7 @@ class Pool:
             yield wire
         except BaseException:
             # Interrupted in the middle of an exchange, it is of no use to anybody.
-            if wire.info.transaction_status != _IDLE_STATUS:
+            if wire.info.transaction_status != TransactionStatus.IDLE:
                 wire.drop()
             raise
         finally:
@@ -150,7 +152,6 @@ class Pool:
             )
 
 
-_IDLE_STATUS = 0  # libpq's PQTRANS_IDLE
 _LIVE: weakref.WeakSet[Pool] = weakref.WeakSet()
 _ORPHANS: list[Wire] = []
 

@@ -6,7 +6,7 @@ it, so that what it read is still true when it writes.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ._database import Connection, Row
 from ._ids import new_token
@@ -32,6 +32,12 @@ __all__ = [
     "unknown",
 ]
 
+_LAPSED = (
+    "SELECT id FROM tickets WHERE state = 'claimed' AND lease_until <= :now "
+    "UNION ALL "
+    "SELECT id FROM tickets WHERE state = 'open' AND expires_at <= :now "
+    "LIMIT :limit"
+)
 _NEXT = (
     "SELECT -t.priority, coalesce(t.due_at, 1e300), t.id FROM tickets t "
     "WHERE t.state = 'open' AND t.queue = ? AND t.role = ? "
@@ -170,21 +176,23 @@ def lapse(
 
 def sweep(connection: Connection, *, now: float, max_losses: int, limit: int) -> int:
     """Apply `lapse` to every ticket that needs it, up to `limit`."""
+    rows = connection.execute(_LAPSED, {"now": now, "limit": limit}).fetchall()
     done = 0
-    for due in (
-        "t.state = 'claimed' AND t.lease_until",
-        "t.state = 'open' AND t.expires_at",
-    ):
-        rows = connection.execute(
-            f"SELECT t.id FROM tickets t WHERE {due} <= ? LIMIT ?"  # noqa: S608 - constants
-            + connection.dialect.skip_locked,
-            (now, limit - done),
-        ).fetchall()
-        for row in rows:
+    for row in rows:
+        if _taken(connection, row["id"]):
             ticket = fetch(connection, row["id"])
-            lapse(connection, ticket, now=now, max_losses=max_losses)
-        done += len(rows)
+            after = lapse(connection, ticket, now=now, max_losses=max_losses)
+            done += after is not ticket
     return done
+
+
+def _taken(connection: Connection, ticket_id: str) -> bool:
+    """Lock a ticket unless another step holds it."""
+    skipping = connection.dialect.skip_locked
+    if not skipping:
+        return True
+    sql = f"SELECT t.id FROM tickets t WHERE t.id = ?{skipping}"  # noqa: S608 - constants
+    return connection.execute(sql, (ticket_id,)).fetchone() is not None
 
 
 def entitle(ticket: TicketRecord, *, token: str | None, roles: Collection[str]) -> None:
@@ -232,27 +240,24 @@ def next_open(
         "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
         (queue, queue),
     ).fetchall()
-    firsts: list[tuple[tuple[float, float, str], Row]] = []
-    for place in places:
-        if place["role"] in allowed:
-            row = connection.execute(_NEXT, (place["queue"], place["role"])).fetchone()
-            if row is not None:
-                firsts.append(((row[0], row[1], row[2]), place))
-    for first, place in sorted(firsts, key=lambda one: one[0]):
-        found = _unheld(connection, first[2], place)
-        if found is not None:
-            return fetch(connection, found)
+    free = [place for place in places if place["role"] in allowed]
+    if len(free) > 1:
+        free = _by_urgency(connection, free)
+    for place in free:
+        sql = _NEXT + connection.dialect.skip_locked
+        row = connection.execute(sql, (place["queue"], place["role"])).fetchone()
+        if row is not None:
+            return fetch(connection, row[2])
     return None
 
 
-def _unheld(connection: Connection, first: str, place: Row) -> str | None:
-    """Lock and return a place's first ticket that no other step holds."""
-    skipping = connection.dialect.skip_locked
-    if not skipping:
-        return first
-    row = connection.execute(_NEXT + skipping, (place["queue"], place["role"]))
-    found = row.fetchone()
-    return None if found is None else str(found[2])
+def _by_urgency(connection: Connection, places: Sequence[Row]) -> list[Row]:
+    firsts: list[tuple[tuple[float, float, str], Row]] = []
+    for place in places:
+        row = connection.execute(_NEXT, (place["queue"], place["role"])).fetchone()
+        if row is not None:
+            firsts.append(((row[0], row[1], row[2]), place))
+    return [place for _, place in sorted(firsts, key=lambda one: one[0])]
 
 
 def claim(

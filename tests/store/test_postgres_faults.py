@@ -38,6 +38,10 @@ def _keys(store: Any) -> list[str]:
     return [row.key for row in store.list_breakers()]
 
 
+def _touch(connection: Any) -> None:
+    connection.execute("SELECT 1")
+
+
 def _cut(connection: Any, pid: int) -> None:
     connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
 
@@ -148,6 +152,7 @@ def test_jobs_of_one_lock_run_one_after_the_other(store: Any) -> None:
     most: list[int] = []
 
     def job(connection: Any) -> None:
+        _touch(connection)
         inside.append(1)
         most.append(len(inside))
         connection.execute("SELECT pg_sleep(0.01)")
@@ -162,7 +167,8 @@ def test_a_lock_that_is_not_free_in_time(store: Any) -> None:
     """The caller gets an error in its time, and nothing is written."""
     held, done = threading.Event(), threading.Event()
 
-    def hold(_connection: Any) -> None:
+    def hold(connection: Any) -> None:
+        _touch(connection)
         held.set()
         done.wait(10.0)
 
@@ -170,9 +176,9 @@ def test_a_lock_that_is_not_free_in_time(store: Any) -> None:
         holder = pool.submit(store._main.write, hold, locks=("x",))
         held.wait(10.0)
         with pytest.raises(StoreBusyError, match="busy for too long") as late:
-            store._main.write(lambda _: None, locks=("x",), timeout=0.2)
+            store._main.write(_touch, locks=("x",), timeout=0.2)
         assert late.value.written is False
-        store._main.write(lambda _: None, locks=("y",), timeout=5.0)
+        store._main.write(_touch, locks=("y",), timeout=5.0)
         done.set()
         holder.result(10.0)
 
@@ -187,7 +193,7 @@ def test_a_frozen_server_does_not_hold_its_callers(
         os.kill(pid, signal.SIGSTOP)
     try:
         with pytest.raises(StoreBusyError, match="did not answer in time"):
-            store._main.write(lambda _: None, timeout=0.3)
+            store._main.write(_touch, timeout=0.3)
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
