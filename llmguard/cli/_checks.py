@@ -72,6 +72,7 @@ def check_all() -> Iterator[Finding]:
     yield from _lock()
     yield from _store()
     yield from _routing()
+    yield from _alerts()
     known = known_fitness()
     for guard in guarded_functions():
         yield from _function(guard)
@@ -85,6 +86,26 @@ def _settings() -> Finding:
         return Finding("fail", "settings", str(error))
     changed = {k: v for k, v in config.where().items() if v != "default"}
     return Finding("ok", "settings", f"{changed or 'defaults'}")
+
+
+def _alerts() -> Iterator[Finding]:
+    """Tell whether whoever should hear of alerts can be told."""
+    from ..monitor.alerts import Webhook
+    from ..monitor.alerts._send import SECRET, sink_of
+
+    names: list[str] = []
+    for text in config.load().alerts:
+        try:
+            sink = sink_of(text)
+        except LLMGuardError as error:
+            yield Finding("fail", "alerts", str(error), "`llmguard alerts test`")
+            continue
+        names.append(sink.name)
+        if isinstance(sink, Webhook) and sink.secret is None:
+            repair = f"set `{SECRET}`, which the receiver checks"
+            yield Finding("warn", "alerts", f"{sink.name} is not signed", repair)
+    if names:
+        yield Finding("ok", "alerts", ", ".join(names))
 
 
 def _extras() -> Iterator[Finding]:

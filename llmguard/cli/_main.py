@@ -20,6 +20,7 @@ from ..errors import LLMGuardError, LockError
 __all__ = ["cli", "main"]
 
 _BUILT_IN: Final = {
+    "alerts": ("llmguard.cli.alerts", "alerts", "What people were told; a test."),
     "approve": ("llmguard.cli.approve", "approve", "Sign one exact move of a version."),
     "experiment": (
         "llmguard.cli.experiment",

@@ -144,15 +144,18 @@ def sink_of(text: str) -> Sink:
     """Return the sink that one word of the setting `alerts` names.
 
     Args:
-        text: `log`, an `https://` URL, or `module:function`.
+        text: `log`, an `https://` URL, `private+http://` or `private+https://` and a
+            URL inside your own network, or `module:function`.
 
     Raises:
         ConfigError: It is none of them.
     """
     if text == "log":
         return Log()
-    if text.startswith(("https://", "http://")):
-        return Webhook(text, secret=os.environ.get(SECRET))
+    private = text.startswith("private+")
+    url = text.removeprefix("private+")
+    if url.startswith(("https://", "http://")):
+        return Webhook(url, secret=os.environ.get(SECRET), allow_private=private)
     module, colon, name = text.partition(":")
     if not (module and colon and name):
         raise ConfigError(
@@ -174,10 +177,20 @@ def _prepare() -> None:
         return
     with _lock:
         if not _ready:
-            found = tuple(sink_of(text) for text in config.load().alerts)
-            _OUTBOX.sinks = (*found, *_OUTBOX.sinks)
+            _OUTBOX.sinks = (*_configured(), *_OUTBOX.sinks)
             _ready = True
             atexit.register(_OUTBOX.flush, 2.0)
+
+
+def _configured() -> list[Sink]:
+    """Return the sinks of the settings; a wrong word must not silence the others."""
+    found: list[Sink] = []
+    for text in config.load().alerts:
+        try:
+            found.append(sink_of(text))
+        except ConfigError as error:
+            _LOG.error("an alert sink is left out, `llmguard doctor`: %s", error)
+    return found or [Log()]
 
 
 def _renew_in_child() -> None:

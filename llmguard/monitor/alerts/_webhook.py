@@ -116,8 +116,8 @@ class Webhook:
         if parts.scheme not in schemes or not parts.hostname:
             raise ConfigError(
                 f"the webhook {self.url!r} must be an `https://` URL; for a receiver "
-                "in your own network, `Webhook(url, allow_private=True)` allows "
-                "`http://` and private addresses"
+                "in your own network, `Webhook(url, allow_private=True)`, or "
+                "`private+http://...` in the setting `alerts`, allows it"
             )
         if self.secret is not None:
             _key(self.secret)
