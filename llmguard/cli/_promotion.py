@@ -133,11 +133,27 @@ def refusing() -> Generator[None]:
     try:
         yield
     except LLMGuardError as error:
-        failure = click.ClickException(str(error))
+        failure = click.ClickException(_words(error))
         gate = isinstance(error, GatesNotPassedError | QuarantinedError)
         stale = isinstance(error, LockError)
         failure.exit_code = _GATE if gate else _STALE if stale else 1  # type: ignore[misc] # a ClassVar in click's stubs, read off the instance
         raise failure from error
+
+
+def _words(error: LLMGuardError) -> str:
+    """Return an error's message; a lost race in the words of the command line."""
+    from ..store import LedgerConflictError
+
+    if not isinstance(error, LedgerConflictError) or error.last is None:
+        return str(error)
+    from ..promotion._history import sentence
+
+    last = error.last
+    return (
+        f"somebody moved route {last.route!r} of {last.env!r} first, at "
+        f"{moment(last.at)}: {sentence(last)}, by {last.actor}. Look at "
+        f"`llmguard history {last.route}`, and run the command again if it still holds"
+    )
 
 
 def open_there(url: str | None, *, create: bool = True) -> Store:

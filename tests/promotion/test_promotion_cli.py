@@ -194,6 +194,34 @@ def test_several_pins_could_be_meant(project: Project, run: Run) -> None:
     assert "no pin waits there" in run("promote", "triage", code=1).output
 
 
+def test_a_lost_race_in_the_words_of_the_command(
+    project: Project, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was faster, with what, and where to look."""
+    from llmguard.store import Action, NewEntry, open_store
+
+    project.gates(QUIET)
+    project.promote(project.old)
+    store = open_store(project.folder / "s.db")
+    real = store.ledger.append
+
+    def late(entry: Any) -> Any:
+        bob = {"env": "prod", "route": "triage", "actor": "bob", "base_rev": 1}
+        real(NewEntry(pin=project.new.id, action=Action.QUARANTINE, **bob))
+        return real(entry)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.ledger, "append", late)
+        out = run("promote", "triage", code=1).output
+    assert f"{project.new.id} is quarantined (was new), by bob" in out
+    assert "Look at `llmguard history triage`" in out
+    assert (
+        "the decision rests on 1"
+        in run("promote", project.old.id, "--base-rev", "1", code=1).output
+    )
+    run("promote", project.new.id, code=3)
+
+
 @pytest.mark.usefixtures("ssh_keygen")
 def test_asking_and_approving(project: Project, run: Run) -> None:
     """A request goes out as a file; the approval comes back as one."""
