@@ -71,7 +71,7 @@ def _text(status: ShadowStatus, now: float) -> str:
         ("budget", _budget(status)),
         ("challenger", _words(dict(status.challenger)) or "not asked yet"),
     ]
-    rows += [("seconds", _seconds(status))]
+    rows += [("seconds", _seconds(status)), *_plan(status)]
     rows += [(f"  {name}", f"{n:,}") for name, n in status.apart.items()]
     lines.append(table([(name, value) for name, value in rows]))
     if len(status.strata) > 1:
@@ -82,6 +82,22 @@ def _text(status: ShadowStatus, now: float) -> str:
         ]
         lines.append(table([*head_row, *strata], indent=4))
     return "\n".join(lines)
+
+
+def _plan(status: ShadowStatus) -> list[tuple[str, str]]:
+    """Return how far it is, and whether it gets there in its time."""
+    plan, hours = status.plan, status.hours_to_go
+    if plan is None or hours is None or not status.run.running:
+        return []
+    goal = f"{plan.detect:.0%} beyond a floor of {plan.floor:.0%}"
+    text = f"{plan.needed:,} drawn twice show {goal}; "
+    if not hours:
+        text += "they are there"
+    else:
+        text += f"{hours:,.1f} h more at {plan.traffic:,.0f} calls a day"
+    if status.hours_left is not None and hours > status.hours_left:
+        text += ": more than it has left, start it with a larger --share or --hours"
+    return [("plan", text)]
 
 
 def _since(run: ShadowRun, now: float) -> str:

@@ -13,6 +13,7 @@ from ...errors import ConfigError, LockError
 from ...pins import load_lock
 from .._draw import LOST
 from .._judge import Thresholds
+from .._plan import Plan, plan
 from .._report import Report, Version, report
 from ._fold import merged
 from ._options import ShadowOptions
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ShadowStatus", "document_of", "report_of", "status_of"]
 
+_DAY: Final = 86_400.0
 _HOUR: Final = 3600.0
 _APART: Final = ("dropped: ", "skipped: ", "degraded: ", "failed: ")
 _LOST: Final = frozenset(str(kind) for kind in LOST)
@@ -46,6 +48,8 @@ class ShadowStatus:
         tokens: Tokens that its calls have used, as far as providers say.
         strata: Calls seen and sampled, by stratum.
         hours_left: Hours until it stops by itself; None for never, or stopped.
+        plan: What it takes at the traffic so far to declare three points; None before
+            there is any, or where nothing is drawn twice.
     """
 
     run: ShadowRun
@@ -60,6 +64,15 @@ class ShadowStatus:
     tokens: int
     strata: Mapping[str, tuple[int, int]]
     hours_left: float | None
+    plan: Plan | None = None
+
+    @property
+    def hours_to_go(self) -> float | None:
+        """Hours until enough requests are drawn twice; None when that is not known."""
+        if self.plan is None:
+            return None
+        missing = max(0.0, 1 - self.doubled / self.plan.needed)
+        return self.plan.hours * missing
 
     @property
     def lost(self) -> int:
@@ -99,6 +112,7 @@ def status_of(store: Store, run: ShadowRun, *, now: float) -> ShadowStatus:
         tokens=names["tokens"],
         strata=_strata(rows),
         hours_left=left,
+        plan=_plan(run, options, names["seen"], now),
     )
 
 
@@ -147,6 +161,15 @@ def report_of(
         started=run.started_at,
         at=now,
     )
+
+
+def _plan(run: ShadowRun, options: ShadowOptions, seen: int, now: float) -> Plan | None:
+    """Return what it takes at the traffic that this run has seen."""
+    seconds = (run.stopped_at or now) - run.started_at
+    if not (seen and seconds > 0 and options.share and options.double):
+        return None
+    daily = seen * _DAY / seconds
+    return plan(traffic=daily, sample=options.share, double=options.double)
 
 
 def _chosen(
@@ -271,6 +294,15 @@ def document_of(status: ShadowStatus) -> dict[str, Any]:
         "mean_seconds": {
             "incumbent": status.seconds[0],
             "challenger": status.seconds[1],
+        },
+        "plan": None
+        if status.plan is None
+        else {
+            "traffic": status.plan.traffic,
+            "detect": status.plan.detect,
+            "floor": status.plan.floor,
+            "needed": status.plan.needed,
+            "hours_to_go": status.hours_to_go,
         },
         "strata": {
             name: {"seen": seen, "sampled": sampled}

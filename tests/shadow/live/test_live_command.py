@@ -66,7 +66,9 @@ def test_from_start_to_stop(project: Project) -> None:
     shown = _llmguard("status").output
     assert "calls seen  40; sampled 40" in shown
     assert "40; drawn twice 40" in shown
+    assert "drawn twice show 3% beyond a floor of 9%" in shown
     (status,) = _json("status", "triage")
+    assert 300 <= status["plan"]["needed"]
     assert (40, 40, 120) == (status["compared"], status["doubled"], status["calls"])
     assert {"ok": 40} == status["challenger"]
     assert {"intent=a": 20, "intent=b": 20} == {
