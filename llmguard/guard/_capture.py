@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
+from typing import cast
 
 from .._dataclass import dataclass
 from ..outcome import Outcome
 
-__all__ = ["capture", "collect_into", "current_outcome", "detach", "publish"]
+__all__ = ["capture", "current_outcome", "detach", "publish", "swap_box"]
 
 
 @dataclass(slots=True)
@@ -44,16 +45,18 @@ def capture() -> Generator[list[Outcome]]:
         _BOX.reset(token)
 
 
-def collect_into() -> tuple[list[Outcome], Callable[[], None]]:
-    """Collect outcomes of this context alone; returns the list and how to stop."""
+def swap_box(box: object) -> object:
+    """Collect outcomes in `box` from now on; returns what they went into before.
+
+    Args:
+        box: A list, or what this function returned.
+    """
     before = _BOX.get()
-    box = _Box()
-    _BOX.set(box)
-
-    def stop() -> None:
-        _BOX.set(before)
-
-    return box.outcomes, stop
+    if isinstance(box, list):
+        _BOX.set(_Box(outcomes=cast("list[Outcome]", box)))
+    else:
+        _BOX.set(cast("_Box | None", box))
+    return before
 
 
 def current_outcome() -> Outcome | None:

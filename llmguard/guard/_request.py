@@ -1,44 +1,57 @@
 """A context for calls of one request, where no `with` block spans the request.
 
-A WSGI response is read after the application has returned, perhaps never closed, and
-perhaps closed elsewhere. So a request starts afresh, whatever an earlier one left in
-this thread, and going back needs no token of the context it began in.
+A WSGI response is read after the application has returned, perhaps never to its end,
+and perhaps never closed. So the request's context is entered for each piece of work and
+left again after it: nothing stays behind in the thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Self
 
 from ..outcome import Outcome
-from ._capture import collect_into
+from ._capture import swap_box
 from ._deadline import CALL_CONTEXT, CallContext
 from ._runtime import current_runtime
 
-__all__ = ["begin_request"]
+__all__ = ["RequestContext"]
 
 
-def begin_request(
-    *, deadline: float | None = None, key: str = "", **labels: str
-) -> tuple[list[Outcome], Callable[[], None]]:
-    """Give guarded calls of this thread or task a deadline, a key and labels.
+class RequestContext:
+    """Deadline, key and labels of one request's guarded calls; entered many times.
+
+    What encloses the request in this thread does not reach into it.
 
     Args:
         deadline: Seconds from now; None leaves each function its own.
         key: Whom the calls belong to, for routing.
         **labels: Labels of the calls.
 
-    Returns:
-        The growing list of outcomes, and a function that ends the request.
+    Attributes:
+        outcomes: The growing list of what the calls came to.
     """
-    before = CALL_CONTEXT.get()
-    at = None
-    if deadline is not None:
-        at = current_runtime().clock.monotonic() + deadline
-    CALL_CONTEXT.set(CallContext(at, tuple(sorted(labels.items())), 0, key))
-    outcomes, stop = collect_into()
 
-    def end() -> None:
-        CALL_CONTEXT.set(before)
-        stop()
+    __slots__ = ("_before", "_box", "_context", "outcomes")
 
-    return outcomes, end
+    def __init__(
+        self, *, deadline: float | None = None, key: str = "", **labels: str
+    ) -> None:
+        at = None
+        if deadline is not None:
+            at = current_runtime().clock.monotonic() + deadline
+        self._context = CallContext(at, tuple(sorted(labels.items())), 0, key)
+        self._before: CallContext | None = None
+        self.outcomes: list[Outcome] = []
+        self._box: object = self.outcomes
+
+    def __enter__(self) -> Self:
+        self._before = CALL_CONTEXT.get()
+        self._box = swap_box(self._box)
+        CALL_CONTEXT.set(self._context)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # No tokens: the work may go on in another context than the one it began in.
+        self._box = swap_box(self._box)
+        if self._before is not None:
+            CALL_CONTEXT.set(self._before)

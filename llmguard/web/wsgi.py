@@ -13,7 +13,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from ..guard._request import begin_request
+from ..guard._request import RequestContext
 from ..outcome import Outcome
 from ._answers import Answer, answer_for, bad_request, headers_of, leaf
 from ._asked import Asked, BadRequest, asked
@@ -109,21 +109,18 @@ class LLMGuardMiddleware:
         seen: EnvironSeen,
         request: Asked,
     ) -> Iterable[bytes]:
-        outcomes, end = begin_request(
+        context = RequestContext(
             deadline=request.deadline, **self.core.context(request)
         )
-        begin = self._starter(start_response, outcomes, request)
+        begin = self._starter(start_response, context.outcomes, request)
         try:
-            return _Body(self.app(environ, begin), end)
+            with context:
+                return _Body(self.app(environ, begin), context)
         except Exception as error:
             answer = self.answer_to(error, seen)
-            end()
             if answer is None:
                 raise
             return _reply(begin, answer)
-        except BaseException:
-            end()
-            raise
 
     def _starter(
         self, start_response: StartResponse, outcomes: list[Outcome], request: Asked
@@ -147,23 +144,28 @@ class LLMGuardMiddleware:
 
 
 class _Body:
-    """A response's body; the request ends with it."""
+    """A response's body; each chunk is made in the request's context."""
 
-    def __init__(self, body: Iterable[bytes], end: Callable[[], None]) -> None:
+    def __init__(self, body: Iterable[bytes], context: RequestContext) -> None:
         self._body = body
-        self._end = end
+        self._context = context
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        with self._context:
+            chunks = iter(self._body)
+        while True:
+            with self._context:
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     def close(self) -> None:
-        """End the request."""
-        try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
+        """Close the application's own body."""
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            with self._context:
                 close()
-        finally:
-            self._end()
 
 
 def _fetch(flow: Fetch) -> Answer:

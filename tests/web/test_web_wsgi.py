@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import gc
 import json
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 import flask
 import pytest
 
-from llmguard import INJECTED, Model, contract, fallback_chain, pinned, static
+from llmguard import INJECTED, Model, capture, contract, fallback_chain, pinned, static
 from llmguard.errors import ConfigError, Deferred
 from llmguard.guard._deadline import CALL_CONTEXT
 from llmguard.store import SqliteStore
@@ -88,29 +87,39 @@ def test_a_body_read_later_is_still_the_request(store: SqliteStore) -> None:
 
 
 def test_a_body_nobody_closes_does_no_harm(store: SqliteStore) -> None:
-    """The next request starts afresh, whatever an earlier one left behind."""
+    """Between two chunks, and after a body that was dropped, nothing is left."""
     limits: list[Any] = []
 
     def app(environ: Any, start_response: Any) -> Iterator[bytes]:
         limits.append(CALL_CONTEXT.get().deadline_at)
         start_response("200 OK", [])
         yield b"one"
+        limits.append(CALL_CONTEXT.get().deadline_at)
         yield b"two"
 
     middleware = LLMGuardMiddleware(app, store=store)
-
-    def request(**more: str) -> Iterator[bytes]:
-        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", **more}
-        return iter(middleware(environ, _start([])))
-
-    def requests() -> None:
-        assert b"one" == next(request(HTTP_X_REQUEST_TIMEOUT="9"))
-        gc.collect()
-        assert [b"one", b"two"] == list(request())
-
-    contextvars.copy_context().run(requests)
+    limit = {"HTTP_X_REQUEST_TIMEOUT": "9"}
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", **limit}
+    body = iter(middleware(environ, _start([])))
+    assert b"one" == next(body)
+    assert None is CALL_CONTEXT.get().deadline_at
+    assert b"two" == next(body)
     assert limits[0] is not None
-    assert [None] == limits[1:]
+    assert limits[:1] == limits[1:]
+    del body
+    gc.collect()
+    assert None is CALL_CONTEXT.get().deadline_at
+
+
+def test_a_response_that_is_not_read_leaves_nothing(store: SqliteStore) -> None:
+    """Tests of Flask applications look at a status and go on."""
+    client = _app(store, None).test_client()
+    got = client.get("/deadline", headers={"X-Request-Timeout": "9"})
+    assert 200 == got.status_code
+    assert None is CALL_CONTEXT.get().deadline_at
+    with capture() as outcomes:
+        assert [] == outcomes
+    got.close()
 
 
 def _start(seen: list[Any]) -> Any:
