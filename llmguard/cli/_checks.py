@@ -21,6 +21,7 @@ from ..pins import check as check_lock
 from ..pins.router import Router
 from ..store import open_store, store_exists, store_name, store_path
 from ._fit_checks import fit_checks, known_fitness
+from ._gate_checks import gate_checks
 
 __all__ = ["Finding", "check_all"]
 
@@ -70,6 +71,7 @@ def check_all() -> Iterator[Finding]:
     yield _settings()
     yield from _extras()
     yield from _lock()
+    yield from (Finding(*line) for line in gate_checks())
     yield from _store()
     yield from _routing()
     yield from _alerts()

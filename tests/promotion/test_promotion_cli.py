@@ -332,6 +332,19 @@ def test_status_shows_versions_and_ends(project: Project, run: Run) -> None:
     assert [project.new.id] == found["versions"][0]["quarantined"]
 
 
+def test_the_doctor_looks_at_gates(project: Project) -> None:
+    """A misspelt key, and approvals that nobody can give."""
+
+    def doctor() -> str:
+        return CliRunner().invoke(cli, ["doctor"]).output
+
+    assert "as shipped, of 'prod'" in doctor()
+    project.gates("[tool.llmguard.gates.active]\napprovals = { need = 2 }")
+    assert "no file of allowed signers at 'allowed_signers'" in doctor()
+    project.gates("[tool.llmguard.gates.active]\naprovals = true")
+    assert "did you mean `approvals`" in doctor()
+
+
 def test_the_end_of_a_model_is_a_metric(project: Project, run: Run) -> None:
     """Days that are left, per pin of the lock whose end is announced."""
     from dataclasses import replace
