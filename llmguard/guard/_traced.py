@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .._quick import quick
 from ..telemetry import tracing
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["trace_attempt", "trace_call", "trace_end"]
 
 _NOTHING: Final = tracing.Content()
+_started: Final = quick(tracing.AttemptStart)
 
 
 def trace_call(call: Call) -> CallTrace | None:
@@ -34,9 +36,9 @@ def trace_attempt(run: Run, number: int) -> None:
         return
     pin = call.pins[step.index]
     if pin is None:
-        start = tracing.AttemptStart(tier=step.name, number=number, params={})
+        start = _started(tier=step.name, number=number, params={})
     else:
-        start = tracing.AttemptStart(
+        start = _started(
             tier=step.name,
             number=number,
             pin=pin.id,

@@ -21,7 +21,7 @@ PERIOD: Final = 30.0
 _LOG: Final = logging.getLogger("llmguard.slo")
 _LEASE: Final = "slo.look"
 _TOLD: Final[set[str]] = set()
-_last = 0.0
+_last = time.monotonic()
 
 
 def look(store: Store, env: str, *, now: float) -> list[alerts.Alert]:
@@ -119,15 +119,17 @@ def watch(store: Store, *, now: float | None = None) -> list[alerts.Alert]:
 
 
 def _each_exchange(store: Store) -> None:
-    """Look every half minute; the keeper comes by every second."""
+    """Look every half minute; the keeper comes by every second.
+
+    The first exchange is before the first call, which must not wait for a look.
+    """
     global _last  # noqa: PLW0603 - one watcher per process
-    now = time.monotonic()
-    if now - _last < PERIOD:
-        return
-    _last = now
     try:
         _declare_settings()
-        watch(store)
+        now = time.monotonic()
+        if now - _last >= PERIOD:
+            _last = now
+            watch(store)
     except ConfigError as error:  # a wrong document must not stop what else is kept
         if str(error) not in _TOLD:
             _TOLD.add(str(error))
