@@ -70,11 +70,11 @@ def answer_of(
     The value of a live call belongs to its caller, who may change it at once; texts
     cannot be changed, and are what the comparison reads where there is one.
     """
-    said = reply or _NOTHING
+    said = replace(reply or _NOTHING, raw=None)
     if kind is Kind.EMPTY and said.tool_calls:
         kind = Kind.OK  # no text, but not nothing
     if said.has_value:
-        said = replace(said, value=plain(said.value), raw=None)
+        said = replace(said, value=plain(said.value))
     return Answer(
         kind=kind,
         reply=said,

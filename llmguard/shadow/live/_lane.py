@@ -38,6 +38,7 @@ class Lane:
         broken: Told of what it raises, which is logged too.
         workers: Threads at most.
         capacity: Works that may wait.
+        idle: Seconds after which a thread without work goes home.
 
     Attributes:
         couriers: Threads for sync bodies, which are left when they hang.
@@ -45,13 +46,21 @@ class Lane:
     """
 
     def __init__(
-        self, name: str, do: Do, *, broken: Broken, workers: int, capacity: int
+        self,
+        name: str,
+        do: Do,
+        *,
+        broken: Broken,
+        workers: int,
+        capacity: int,
+        idle: float = _IDLE_SECONDS,
     ) -> None:
         self._name = name
         self._do = do
         self._broken = broken
         self._workers = workers
         self._capacity = capacity
+        self._idle = idle
         self.renew()
 
     def renew(self) -> None:
@@ -165,7 +174,7 @@ class Lane:
         """Return the next work; None when it is time to go home."""
         while True:
             try:
-                work = waiting.get(timeout=_IDLE_SECONDS)
+                work = waiting.get(timeout=self._idle)
             except queue.Empty:
                 with self._lock:  # as in `put`: a work is seen by one of the two
                     if waiting.empty():
