@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ..errors import ConfigError
 from ..pins import Lock
-from ..store import Store
+from ..store import RouteState, Store
 from ._approvals import keep, refusal_of, write_approval
 from ._asking import environment, make_request
 from ._author import lock_authors
@@ -105,9 +105,11 @@ def approve(
             "without a store there is no telling what would be approved; give a "
             "request file: `llmguard approve FILE`"
         )
+    env = environment(env)
     request = make_request(
-        store=store or _Nothing(),  # type: ignore[arg-type] # only its ledger is asked
-        env=environment(env),
+        store=cast("Store", store),  # asked for nothing where there is none
+        state=None if store else RouteState(env=env, route=route),
+        env=env,
         route=route,
         pin=pin,
         to=to,
@@ -168,20 +170,6 @@ def request_document(request: Request, gates: tuple[GateResult, ...]) -> dict[st
             if one.gate != "approvals"
         },
     }
-
-
-class _Nothing:
-    """Stands for a store where there is none: a route without entries."""
-
-    class ledger:  # noqa: N801 - the attribute's name
-        """No entries."""
-
-        @staticmethod
-        def route_state(env: str, route: str) -> object:
-            """Return a state without entries."""
-            from ..store import RouteState
-
-            return RouteState(env=env, route=route)
 
 
 def _read(path: Path) -> dict[str, Any]:
