@@ -116,8 +116,6 @@ class Router:
         self._applied: deque[Applied] = deque(maxlen=_KEPT)
         self._last: Applied | None = None
         self._lock_seen = ""
-        if self.table is not UNROUTED:
-            self._note(self.table)
 
     def start(self, *, patience: float = PATIENCE) -> None:
         """Read the table and keep it fresh from a thread, until `stop`.
@@ -235,7 +233,7 @@ class Router:
         known = (before.rev, before.experiments_rev)
         if before.env != env or before.stale or known != revs or not before.read_at:
             self._publish(_snapshot(store, env, now))
-        elif self._lock_seen != _lock_digest():
+        elif self._last is None or self._lock_seen != _lock_digest():
             self._note(before)
         self._confirmed = now
         if now - self._written >= _REWRITE:

@@ -306,6 +306,28 @@ def test_a_closed_table_fails_to_the_next_tier(
     assert "disk on fire" in outcome.attempts[0].detail
 
 
+def test_a_closed_table_that_knows_nothing_serves_nothing(
+    project: Project, routed: Routed
+) -> None:
+    """Nobody knows what is quarantined: where `max_stale` says so, models wait."""
+    ask = _ask()
+    routed.table = project.table(stale=True, closed=True, problem="disk on fire")
+    assert "nobody" == ask("hello")
+    assert [0, 0] == [len(project.models[name].calls) for name in ("v1", "local")]
+
+
+def test_a_canary_of_another_lock_waits(project: Project, routed: Routed) -> None:
+    """Its calls go to the active version until the lock that has it is deployed."""
+    ask = _ask()
+    project.write(project.lock.without(project.id("v2")))
+    pins.forget()
+    routed.table = project.table(project.state("v1", canary=("v2", 10_000)))
+    assert "v1" == ask("hello")
+    source = guard_of(ask).steps[0].pins
+    assert source is not None
+    assert project.id("v2") in source.problems[0]
+
+
 def test_a_lost_lock_keeps_the_last_good_plan(
     project: Project, routed: Routed, runtime: Runtime
 ) -> None:

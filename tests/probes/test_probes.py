@@ -20,7 +20,9 @@ from llmguard.cli import cli
 from llmguard.errors import ConfigError
 from llmguard.guard._probing import Prober
 from llmguard.pins import Lock, Pin, ProbeRules, rules_of, to_text
-from llmguard.store import SqliteStore, open_store
+from llmguard.pins.router import ROUTER
+from llmguard.pins.routing import RoutingTable
+from llmguard.store import RouteState, SqliteStore, open_store
 from llmguard.testing import FakeModel
 
 PROMPTS = ("Say a colour.", "Name a bird.")
@@ -160,6 +162,47 @@ def test_one_process_asks(store: SqliteStore) -> None:
             prober.look(store)
             prober.join(30)
     assert ["probe.started", "probe.baseline"] == _kinds(store)
+
+
+def test_the_canary_is_probed_too(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the ledger; routes that are unknown or have no schedule are passed over."""
+    text = SETTINGS + "[tool.llmguard.routes.ghost.probes]\nprompts = ['x']\n"
+    text += "[tool.llmguard.routes.other]\nunit = 'account'\n"
+    Path("pyproject.toml").write_text(text, encoding="utf-8")
+    config.reset()
+    lock = Lock()
+    made = [FakeModel("red", name=name).pin("triage") for name in ("one", "two")]
+    for pin in (*made, FakeModel("x").pin("other")):
+        lock = lock.with_pin(pin)
+    Path("models.lock").write_text(to_text(lock), encoding="utf-8")
+    pins.forget()
+    one, two = (pin.id for pin in made)
+    state = RouteState(env="prod", route="triage", active=one, canary=(two, 500))
+    table = RoutingTable(env="prod", routes={"triage": state})
+    monkeypatch.setattr(ROUTER, "table", table)
+    prober = Prober()
+    for _ in range(3):
+        prober.look(store)
+        prober.join(30)
+    assert [one, one, two, two] == [event.pin for event in store.events.list()]
+
+
+def test_a_probe_that_breaks_harms_nobody(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even when it cannot tell; a failure is in the log."""
+    prober = Prober()
+    pin = Pin(
+        route="triage", provider="replay", model="gone.jsonl", version_class="versioned"
+    )
+    Path("models.lock").write_text(to_text(Lock().with_pin(pin)), encoding="utf-8")
+    pins.forget()
+    prober.look(store)
+    prober.join(30)
+    assert "probe.failed" in caplog.text
+    assert ["probe.started", "probe.failed"] == _kinds(store)
 
 
 def test_no_lock_no_probe(store: SqliteStore) -> None:
