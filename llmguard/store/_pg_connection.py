@@ -121,6 +121,11 @@ class PgConnection:
         with self._together():
             pass
 
+    def give_up(self) -> None:
+        """Forget what waits: its transaction will not be."""
+        self._start.clear()
+        self._waiting.clear()
+
     def commit(self) -> None:
         """Send what waits, and the commit with it."""
         with self._together():

@@ -148,6 +148,7 @@ class PgDatabase:
             try:
                 result = job(connection)
             except BaseException:
+                connection.give_up()
                 _undo(wire)
                 raise
             if connection.begun:

@@ -33,6 +33,11 @@ _TRIAL = 2.0  # seconds within which one of our own has to come back
 _RETRY = (1.0, 30.0)  # seconds before connecting again: first, longest
 _ANSWER = 5.0  # seconds that the server may take for one statement
 
+# One that takes no file descriptor of its own.
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+
 
 class Bell:
     """Calls listeners after commits of this process, and of others where it can.
@@ -206,7 +211,7 @@ class Bell:
 
     def _select(self, wire: Wire | None, timeout: float | None) -> bool:
         """Wait to be woken, or for the server; True when the server sent something."""
-        with selectors.DefaultSelector() as selector:
+        with _Selector() as selector:
             selector.register(self._inbox, selectors.EVENT_READ)
             if wire is not None:
                 selector.register(wire.fileno(), selectors.EVENT_READ)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from postgres_server import PostgresServer
 from pydantic import BaseModel
+from store_backends import emptied, make_store
 
 from llmguard.contract import Contract
 from llmguard.guard.tiers import TierContext
 from llmguard.outcome import Attempt, Kind, Violation
-from llmguard.store import SqliteStore
+from llmguard.store import SqliteStore, Store
 from llmguard.testing import VirtualClock
 
 
@@ -46,6 +48,14 @@ ATTEMPTS = (
 )
 
 
+@pytest.fixture(scope="session")
+def queue_schema(postgres_server: PostgresServer) -> str:
+    """The URL of a schema that tests empty and use in turn."""
+    url = postgres_server.url()
+    make_store(url).close()
+    return url
+
+
 @pytest.fixture
 def triage() -> type[Triage]:
     return Triage
@@ -62,8 +72,20 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+def file_store(tmp_path: Path) -> Iterator[SqliteStore]:
+    """An empty store in a file, for what happens to files."""
     store = SqliteStore(tmp_path / "s.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, on one backend and then on the other."""
+    if request.param == "postgresql":
+        store = make_store(emptied(request.getfixturevalue("queue_schema")))
+    else:
+        store = SqliteStore(tmp_path / "s.db")
     yield store
     store.close()
 

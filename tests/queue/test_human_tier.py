@@ -304,19 +304,19 @@ def test_spilled_ticket_is_found_by_its_id(tmp_path: Path, call: Call) -> None:
 
 
 def test_stalled_store_spills_in_time(
-    store: SqliteStore, call: Call, tmp_path: Path
+    file_store: SqliteStore, call: Call, tmp_path: Path
 ) -> None:
     """A lock that does not come free costs the call its slice, not more."""
     from llmguard.store._filelock import FileLock
 
-    tier = human("q", store=store, spill=tmp_path / "other")
+    tier = human("q", store=file_store, spill=tmp_path / "other")
     lock = FileLock(tmp_path / "s.db.lock")
     with lock:
         ticket_id = _deferred(tier, call(remaining=lambda: 0.3))
     lock.close()
     assert (tmp_path / "other" / f"{ticket_id}.json").exists()
     _deferred(tier, call("c2", inputs={"ticket": "next"}))
-    assert store.tickets.get(ticket_id).call_id == "c1"
+    assert file_store.tickets.get(ticket_id).call_id == "c1"
 
 
 def test_nothing_takes_the_ticket(tmp_path: Path, call: Call) -> None:
@@ -332,25 +332,25 @@ def test_nothing_takes_the_ticket(tmp_path: Path, call: Call) -> None:
 
 
 def test_refused_spill_file_does_not_block_others(
-    store: SqliteStore, call: Call, tmp_path: Path
+    file_store: SqliteStore, call: Call, tmp_path: Path
 ) -> None:
     """What the queue refuses is set aside."""
     folder = tmp_path / "s.db.spill"
     folder.mkdir()
     (folder / "a.json").write_text("{}")
     (folder / "b.json").write_text("not json")
-    _deferred(human("q", store=store), call())
+    _deferred(human("q", store=file_store), call())
     assert sorted(one.name for one in folder.iterdir()) == ["a.refused", "b.refused"]
 
 
 def test_replay_trouble_does_not_fail_a_safe_ticket(
-    store: SqliteStore, call: Call, tmp_path: Path
+    file_store: SqliteStore, call: Call, tmp_path: Path
 ) -> None:
     """A ticket that is in the store is handed out, whatever else waits."""
     folder = tmp_path / "s.db.spill"
     (folder / "x.json").mkdir(parents=True)
-    ticket_id = _deferred(human("q", store=store), call())
-    assert store.tickets.get(ticket_id).state == TicketState.OPEN
+    ticket_id = _deferred(human("q", store=file_store), call())
+    assert file_store.tickets.get(ticket_id).state == TicketState.OPEN
 
 
 def test_waiting_leaves_nothing_behind(store: SqliteStore, call: Call) -> None:
@@ -359,4 +359,4 @@ def test_waiting_leaves_nothing_behind(store: SqliteStore, call: Call) -> None:
     _deferred(tier, call("warm", inputs={}))
     with no_leaks():
         _deferred(tier, call())
-    assert store._main._listeners == ()
+    assert getattr(store, "_bell", store._main)._listeners == ()

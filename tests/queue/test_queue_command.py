@@ -24,7 +24,7 @@ def run(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("LOGNAME", "ann")
 
     def command(*arguments: str, **options: object) -> Result:
-        line = ["--store", str(store.path), *arguments]
+        line = ["--store", store.url, *arguments]
         return CliRunner().invoke(queue, line, **options)  # type: ignore[arg-type]  # click's own keywords
 
     return command
@@ -232,16 +232,18 @@ def test_stats(run: Run, ask: Ask) -> None:
     )
 
 
-def test_spilled_tickets_appear(run: Run, store: SqliteStore, ask: Ask) -> None:
+def test_spilled_tickets_appear(file_store: SqliteStore) -> None:
     """Looking at the queue brings in what was kept while the store was down."""
     from llmguard.store import NewTicket, spill_folder
     from llmguard_fallbacks._queue_spill import spill, spilled
 
     new = NewTicket(id="t9", queue="q", key="k", fingerprint="f", inputs={})
-    folder = spill_folder(store.path)
+    folder = spill_folder(file_store.path)
     spill(folder, new)
     assert spilled(folder, "t9")
-    assert [one["id"] for one in json.loads(run("list", "--json").output)] == ["t9"]
+    line = ["--store", str(file_store.path), "list", "--json"]
+    found = CliRunner().invoke(queue, line)
+    assert [one["id"] for one in json.loads(found.output)] == ["t9"]
     assert not spilled(folder, "t9")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from store_backends import make_store
 
 from llmguard.contract import Contract
 from llmguard.errors import ContractError
@@ -82,7 +83,7 @@ def test_answer_from_another_process(
         "store=sys.argv[1]).answer({'category': 'billing', 'order_id': None}, "
         "reviewer='bob')"
     )
-    with subprocess.Popen([sys.executable, "-c", script, str(store.path)]) as other:
+    with subprocess.Popen([sys.executable, "-c", script, store.url]) as other:
         value = ticket.wait(60)
     assert (value, other.returncode) == (triage(category="billing", order_id=None), 0)
     assert ticket.record.closed_by == "bob"
@@ -112,7 +113,7 @@ def test_async_wait_wakes_on_poll(ask: Ask, store: SqliteStore) -> None:
         ticket = ask()
         waiting = asyncio.create_task(ticket.result(60))
         await asyncio.sleep(0)
-        other = SqliteStore(store.path)
+        other = make_store(store.url)
         await asyncio.to_thread(other.tickets.answer, "t1", ANSWER, reviewer="ann")
         value = await waiting
         other.close()
