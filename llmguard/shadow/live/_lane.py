@@ -22,7 +22,7 @@ _LOG: Final = logging.getLogger("llmguard.shadow")
 _MAX_HUNG: Final = 4
 _IDLE_SECONDS: Final = 30.0
 
-Do = Callable[["Work", "Runner"], None]
+Do = Callable[["Work", "Runner"], object]
 Broken = Callable[["Work", BaseException], None]
 
 

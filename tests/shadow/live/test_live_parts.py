@@ -34,7 +34,7 @@ class Work:
         self.name = "work"
 
 
-def _lane(do: Callable[[], None], **options: Any) -> tuple[Lane, list[BaseException]]:
+def _lane(do: Callable[[], object], **options: Any) -> tuple[Lane, list[BaseException]]:
     told: list[BaseException] = []
     lane = Lane(
         "test",
@@ -110,7 +110,7 @@ def test_draining_waits_for_what_waits_but_not_for_ever() -> None:
     assert 0 == lane.close(drain=10)
     assert 4 == len(done)
     gate = threading.Event()
-    lane, _ = _lane(lambda: gate.wait(10) and None, workers=1)
+    lane, _ = _lane(lambda: gate.wait(10), workers=1)
     for _ in range(4):
         _put(lane)
     assert lane.close(drain=0.01) >= 3
@@ -121,7 +121,7 @@ def test_draining_waits_for_what_waits_but_not_for_ever() -> None:
 def test_a_forked_lane_starts_empty() -> None:
     """What waited belongs to the parent."""
     gate = threading.Event()
-    lane, _ = _lane(lambda: gate.wait(10) and None, workers=1)
+    lane, _ = _lane(lambda: gate.wait(10), workers=1)
     for _ in range(4):
         _put(lane)
     lane.renew()
