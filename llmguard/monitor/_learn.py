@@ -20,17 +20,18 @@ __all__ = ["Learner", "breath"]
 _LOG: Final = logging.getLogger("llmguard.monitor")
 _HOUR: Final = 3600.0
 _LOOK: Final = 5.0
-_WORK: Final = 0.001
+_WORK: Final = 0.002
+_REST: Final = 0.001
 
 
 def breath() -> Callable[[], None]:
-    """Return a function that lets other threads run after each millisecond of work."""
+    """Return a function that lets other threads run after 2 milliseconds of work."""
     last = time.monotonic()
 
     def breathe() -> None:
         nonlocal last
         if time.monotonic() - last >= _WORK:
-            time.sleep(2 * _WORK)
+            time.sleep(_REST)
             last = time.monotonic()
 
     return breathe
@@ -116,10 +117,10 @@ class Learner:
     def _freeze(
         self, site: Site, rows: list[tuple[float, Row]], store: Store | None
     ) -> None:
-        from .drift import freeze
+        from .drift._apart import freeze_apart
 
         try:
-            made = freeze(
+            made = freeze_apart(
                 [row for _, row in rows],
                 site.extractor,
                 function=site.function,

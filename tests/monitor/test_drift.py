@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from llmguard.monitor.drift import (
     Rows,
     freeze,
 )
+from llmguard.monitor.drift._apart import freeze_apart
 from llmguard.monitor.drift._calibrate import block_of, stationary
 
 EXTRACTOR = Extractor()
@@ -65,7 +67,7 @@ def test_the_same_version_raises_no_alarm(baseline: Baseline) -> None:
     follower = Follower(baseline)
     assert [] == [alarm for row in _rows(2_000, 2) for alarm in follower.see(row)]
     assert set(FAMILIES) < set(follower.status())
-    assert all(score < 1 for score in follower.status().values())
+    assert all(follower.status()[name] < 1 for name in FAMILIES)
 
 
 def test_a_new_habit_is_named_within_a_few_outputs(baseline: Baseline) -> None:
@@ -148,31 +150,6 @@ def test_a_later_format_is_refused(baseline: Baseline) -> None:
         Baseline.from_json(json.dumps(document))
 
 
-def _answer(topic: str, rng: random.Random, *, known: bool) -> Row:
-    text = f"- {topic} {_text(rng)}" if topic == "list" else _text(rng)
-    prompt = " ".join([topic] * 3 + [rng.choice(WORDS)])
-    return EXTRACTOR.read(text, prompt=prompt if known else None)
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_other_inputs_are_no_other_behaviour(known: bool) -> None:
-    """Answers follow their prompts, whose mix changes: without prompts it alarms."""
-    rng = random.Random(11)
-    shares = [rng.random() < 0.3 for _ in range(400)]
-    mix = [_answer("list" if s else "prose", rng, known=known) for s in shares]
-    made = freeze(mix, EXTRACTOR, function="f", pin="p", calibration=QUICK)
-    follower = Follower(made)
-    alarms = [
-        alarm
-        for i in range(200)
-        for alarm in follower.see(
-            _answer(("list", "prose")[i % 4 == 0], rng, known=known)
-        )
-    ]
-    early = {alarm.family for alarm in alarms if not alarm.confounded}
-    assert ("style" in early) is not known
-
-
 def test_a_follower_takes_constant_memory(baseline: Baseline) -> None:
     """A million outputs later it holds what it held after ten."""
     follower = Follower(baseline)
@@ -228,3 +205,41 @@ def test_a_version_that_never_varies_can_still_be_watched() -> None:
     assert [] == follower.see(EXTRACTOR.read("Yes!"))
     alarms = [a for _ in range(20) for a in follower.see(EXTRACTOR.read("- no"))]
     assert alarms
+
+
+def test_a_baseline_frozen_apart_is_the_same(baseline: Baseline) -> None:
+    """Another process, the same document; an interpreter without one, likewise."""
+    rows = [Row.from_json(row.to_json()) for row in _rows(400, 1)]
+    about: dict[str, Any] = {
+        "function": "f",
+        "pin": "p",
+        "since": 0.0,
+        "until": 0.0,
+        "calibration": QUICK,
+    }
+    breaths: list[int] = []
+    apart = freeze_apart(rows, EXTRACTOR, **about, breathe=lambda: breaths.append(1))
+    assert [] == breaths
+    here = freeze(rows, EXTRACTOR, **about)
+    assert here.digest == apart.digest
+    assert baseline.marks == apart.marks
+
+
+def test_without_an_interpreter_to_start_it_is_frozen_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Embedded interpreters have none; then in slices, for the others' sake."""
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    breaths: list[int] = []
+    made = freeze_apart(
+        _rows(200, 1),
+        EXTRACTOR,
+        function="f",
+        pin="p",
+        since=0.0,
+        until=0.0,
+        calibration=replace(QUICK, replicates=5, outputs=200),
+        breathe=lambda: breaths.append(1),
+    )
+    assert 200 == made.outputs
+    assert len(breaths) > 50

@@ -148,6 +148,7 @@ def test_a_version_that_breaks_the_contract_is_rolled_back_by_itself(
     assert f"llmguard resume {w.watched.new.id}" == page.command
 
 
+@pytest.mark.slow
 def test_a_trip_is_no_rollback_when_both_versions_fail(
     world: Callable[..., World], told: list[Alert]
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_silent_inversion_is_seen_by_its_field_and_judged_on_the_same_inputs(
     assert "rollback.automatic" in {one.signal for one in told}
 
 
+@pytest.mark.slow
 def test_a_change_that_was_accepted_is_told_and_stays(
     world: Callable[..., World], told: list[Alert]
 ) -> None:
@@ -205,6 +207,7 @@ def test_a_change_that_was_accepted_is_told_and_stays(
     assert "rollback.automatic" not in signals
 
 
+@pytest.mark.slow
 def test_other_inputs_raise_no_rollback(world: Callable[..., World]) -> None:
     """The same version, three times as many angry tickets."""
     w = world()

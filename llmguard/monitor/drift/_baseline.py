@@ -17,7 +17,7 @@ from ._extract import Extractor
 from ._families import FAMILIES, Fit, LengthFit, MarkFit, Spread, fit_family
 from ._rows import Floats, Row, Rows, pack, unpack
 
-__all__ = ["LEARN", "LEAST", "Baseline", "freeze"]
+__all__ = ["LEARN", "LEAST", "Baseline", "Reader", "freeze"]
 
 LEAST: Final = 200
 """Outputs below which a version is still being learnt and no alarm is possible."""
@@ -26,6 +26,21 @@ LEARN: Final = 400
 
 _FORMAT: Final = 1
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """What a baseline needs to know of the extractor that read its outputs.
+
+    Attributes:
+        id: Its id.
+        marks: Names of the marks.
+        measures: Names of the measures.
+    """
+
+    id: str
+    marks: tuple[str, ...]
+    measures: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +179,7 @@ def _fit(name: str, packed: Any) -> Fit:
 
 def freeze(
     outputs: Sequence[Row],
-    extractor: Extractor,
+    extractor: Extractor | Reader,
     *,
     function: str,
     pin: str,

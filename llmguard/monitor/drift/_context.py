@@ -25,7 +25,8 @@ _COMPONENTS: Final = 32
 _PER_COMPONENT: Final = 8
 """Outputs that each component needs at least."""
 _PENALTY: Final = 50.0
-_TINY: Final = 1e-9
+_LEAST: Final = 1e-3
+"""Smallest spread of a component: prompts that never vary have no axes to speak of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,8 @@ class Context:
         covariance = np.cov(prompts, rowvar=False)
         axes = np.linalg.eigh(covariance)[1][:, ::-1][:, :wanted]
         seen = np.column_stack([(prompts - mean) @ axes, rows.sizes[order]])
-        centre, scale = seen.mean(axis=0), seen.std(axis=0) + _TINY
+        centre = seen.mean(axis=0)
+        scale = np.maximum(seen.std(axis=0), _LEAST)
         return cls(mean=mean, axes=axes, centre=centre, scale=scale)
 
     @property
