@@ -139,7 +139,7 @@ def _evidently(streams: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and len(sys.argv) > 1:
     given = json.load(sys.stdin)
     known = {"river": _river, "evidently": _evidently}
     print(json.dumps(known[sys.argv[1]](given)))

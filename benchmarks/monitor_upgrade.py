@@ -295,7 +295,11 @@ def main() -> None:
     parser.add_argument("--learn", type=int, default=400)
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="`breaker` alone")
+    # `nox -s bench -- ...` gives one set of options to every script.
+    given = parser.parse_known_args()[0]
+    if given.quick:
+        given.only = "breaker"
     if given.only is None:
         # One process each: breakers and hooks belong to a process.
         import subprocess
