@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from ..contract._pointer import split_field
@@ -84,7 +84,12 @@ class Rules:
         """Return what was declared, or is in the schema; None for neither."""
         if at in self._known:
             return self._known[at]
-        rule = self._matching(at) or self._schema.get(at)
+        rule, told = self._matching(at), self._schema.get(at)
+        if rule is None:
+            rule = told
+        elif told is not None and told.choices and rule.how == "exact":
+            # Declared again, to be critical: its values are still those of the schema.
+            rule = replace(rule, choices=True)
         if len(self._known) < _REMEMBERED:
             self._known[at] = rule
         return rule

@@ -12,7 +12,7 @@ import pytest
 from llmguard import INJECTED, Model, contract, pinned
 from llmguard.errors import ConfigError, LockError, StoreError
 from llmguard.guard import guard_of
-from llmguard.shadow import Ladder, ignored, shadow
+from llmguard.shadow import Draw, Ladder, Severity, decision, ignored, shadow
 from llmguard.shadow.live import ShadowOptions
 from llmguard.shadow.live._exchange import exchange
 from llmguard.shadow.live._lane import Lane
@@ -231,3 +231,14 @@ def test_fields_and_ladders_decide_what_parts() -> None:
     assert plain != fields.digest
     own = Ladder(output="text")
     assert own is ladder_of(guard_of(shadow(new, ladder=own)(talk)))
+
+
+def test_a_choice_that_is_declared_critical_keeps_its_names() -> None:
+    """Its values are the schema's: no content, and what a reader looks for."""
+    schema = {"type": "object", "properties": {"human": {"type": "boolean"}}}
+    ladder = Ladder(schema=schema, fields={"human": decision(critical=True)})
+    a, b = (Draw(value={"human": each}, has_value=True) for each in (True, False))
+    found = ladder.compare(a, b)
+    assert found is not None
+    assert "true -> false" == found.sealed().direction
+    assert Severity.CRITICAL is found.severity
