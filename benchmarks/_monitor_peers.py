@@ -115,7 +115,9 @@ def _evidently(streams: Mapping[str, Any]) -> dict[str, Any]:
             if id(stream) not in scores:
                 windows = range(WINDOW, len(stream) + 1, WINDOW)
                 scores[id(stream)] = [
-                    test(reference, pd.Series(stream[n - WINDOW : n]), "num", knob)[0]
+                    test(
+                        reference, pd.Series(stream[n - WINDOW : n]), "num", knob
+                    ).drift_score
                     for n in windows
                 ]
             for i, score in enumerate(scores[id(stream)], start=1):
