@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import selectors
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -17,13 +19,19 @@ from ._pg_errors import Late, not_connected
 from ._pg_place import Place
 from ._pg_sql import Row, adapters, rows_by_name
 
-__all__ = ["READ_TIMEOUT", "Wire", "connect", "prelude"]
+__all__ = ["READ_TIMEOUT", "SELECTOR", "Wire", "connect", "prelude"]
 
 T = TypeVar("T")
 
 READ_TIMEOUT = 10.0
 """Seconds that a statement which reads may take."""
 
+# One that takes no file descriptor of its own, and no number too high for it.
+SELECTOR: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+
+_GRACE = 0.1  # seconds for the server to say itself that it is too late
 _CONNECT_TIMEOUT = 3
 _OLDEST = 130_000  # the first with pg_current_snapshot()
 _IDLE = 5_000  # ms between two statements of a job before the server ends it
@@ -57,14 +65,15 @@ class Wire(psycopg.Connection[Row]):
         version: The server's, such as `15.18`.
     """
 
-    deadline: float = float("inf")
+    deadline: float = inf
     pooled: bool = False
     hasty: bool = False
     version: str = ""
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Run one exchange; see `psycopg.Connection.wait`."""
-        return super().wait(_until(gen, self.deadline), *args, **kwargs)
+        del args, kwargs  # how often the driver's own loop wakes up
+        return _until(gen, self.pgconn.socket, self.deadline)
 
     def run(self, sql: str) -> Any:
         """Send statements without values, all in one message."""
@@ -80,18 +89,30 @@ class Wire(psycopg.Connection[Row]):
             self.close()
 
 
-def _until(exchange: Generator[Any, Any, T], end: float) -> Generator[Any, Any, T]:
-    """Drive `exchange`, and raise `Late` when it waits at the time `end`."""
+def _until(exchange: Generator[int, int, T], socket: int, end: float) -> T:
+    """Drive `exchange` by what the socket is ready for; raise `Late` at `end`.
+
+    A loop of our own: those of the driver's versions differ in whether an exchange
+    learns that time passes.
+    """
     try:
-        step = next(exchange)
+        wanted = next(exchange)
         while True:
-            ready = yield step
-            if not ready and monotonic() >= end:
+            ready = _ready(socket, wanted, end + _GRACE - monotonic())
+            if not ready:
                 raise Late
-            step = exchange.send(ready)
+            wanted = exchange.send(ready)
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def _ready(socket: int, wanted: int, timeout: float) -> int:
+    """Wait until the socket can be read (1), written (2), or it is too late (0)."""
+    with SELECTOR() as selector:
+        selector.register(socket, wanted)
+        found = selector.select(None if timeout == inf else max(0.0, timeout))
+    return found[0][1] if found else 0
 
 
 def connect(place: Place) -> Wire:

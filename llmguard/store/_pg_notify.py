@@ -22,7 +22,7 @@ from time import monotonic, sleep
 import psycopg
 
 from ..errors import StoreError
-from ._pg_connect import Wire, connect
+from ._pg_connect import SELECTOR, Wire, connect
 from ._pg_errors import Late
 from ._pg_place import Place
 
@@ -32,11 +32,6 @@ _SPACING = 0.01  # seconds between two notifications of one process
 _TRIAL = 2.0  # seconds within which one of our own has to come back
 _RETRY = (1.0, 30.0)  # seconds before connecting again: first, longest
 _ANSWER = 5.0  # seconds that the server may take for one statement
-
-# One that takes no file descriptor of its own.
-_Selector: type[selectors.BaseSelector] = getattr(
-    selectors, "PollSelector", selectors.SelectSelector
-)
 
 
 class Bell:
@@ -62,6 +57,7 @@ class Bell:
         self._listeners: tuple[Callable[[], None], ...] = ()
         self._thread: threading.Thread | None = None
         self._pending = False
+        self._heard: set[str] = set()
         self._stop = False
         self._inbox, self._outbox = socket.socketpair()
         self._inbox.setblocking(False)
@@ -165,6 +161,8 @@ class Bell:
         self._tell(wire)
         if self._stop:
             return
+        # What arrives while a statement of ours is answered comes this way.
+        wire.add_notify_handler(lambda one: self._heard.add(one.payload))
         _say(wire, f"LISTEN {self._channel}")
         self._try_out()
         trial = monotonic() + _TRIAL
@@ -175,6 +173,8 @@ class Bell:
             if self._select(wire, wait):
                 self._hear(wire)
             self._tell(wire)
+            if self._heard:
+                self._hear(wire)
             if self.hears is None and monotonic() >= trial:
                 self._settle(hears=False)
                 _say(wire, "UNLISTEN *")
@@ -202,8 +202,10 @@ class Bell:
                 sleep(_SPACING)
 
     def _hear(self, wire: Wire) -> None:
-        wire.deadline = monotonic() + _ANSWER
-        heard = {one.payload for one in wire.notifies(timeout=0)}
+        wire.pgconn.consume_input()
+        while (found := wire.pgconn.notifies()) is not None:
+            self._heard.add(found.extra.decode())
+        heard, self._heard = self._heard, set()
         if f"{self._name}?" in heard:
             self._settle(hears=True)
         if any(one != self._name and not one.endswith("?") for one in heard):
@@ -211,7 +213,7 @@ class Bell:
 
     def _select(self, wire: Wire | None, timeout: float | None) -> bool:
         """Wait to be woken, or for the server; True when the server sent something."""
-        with _Selector() as selector:
+        with SELECTOR() as selector:
             selector.register(self._inbox, selectors.EVENT_READ)
             if wire is not None:
                 selector.register(wire.fileno(), selectors.EVENT_READ)
