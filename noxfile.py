@@ -26,7 +26,7 @@ LLAMA = "llama-cpp-python==0.3.36"
 PYTHONS = ["3.11", "3.12", "3.13"]
 MEMBERS = (
     "-e",
-    ".[jinja,language,openai,otel,postgres,redis,sentiment,suite]",
+    ".[jinja,language,monitor,openai,otel,postgres,redis,sentiment,suite]",
     "-e",
     "./fallbacks[llamacpp,xllamacpp]",
     "-e",

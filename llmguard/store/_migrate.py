@@ -27,7 +27,7 @@ class Migration:
     """One step of a schema.
 
     Attributes:
-        number: Its place, from 1 without gaps.
+        number: Its place; a gap may be filled later by another part of the schema.
         name: File name without the suffix, such as `0001_tickets`.
         sql: The statements.
     """

@@ -55,7 +55,8 @@ class ShadowOptions:
         shares: Other shares for single strata, such as `{"intent=refund": 0.5}`.
         by: Labels of `call_context(...)` that make up the stratum.
         minimum: A stratum is sampled ten times as densely until it has this many
-            requests; 0 for no such care. Rates over all strata are weighted back.
+            requests; 0 for no such care. Rates over all strata then lean
+            towards the rare ones: read the strata one by one.
         cluster: Label that names the user or session: requests of one are not
             independent. `unit` takes the unit that canaries are split by, too. Only
             a digest of it is kept.
