@@ -137,18 +137,12 @@ def test_buttons_fill_in_a_whole_answer(order: Any) -> None:
     )
     typed = dict(
         word.split("=")
-        for word in [
-            "v/id=3",
-            "v/note=n",
-            "v/kind=0",
-            "v/paid=0",
-            "v/total=1.5",
-            "v/owner/:1=me",
-            "v/labels/@0!key=k",
-            "v/labels/@0=l",
-            "v/lines/0/name=line",
+        for line in (
+            "v/id=3 v/note=n v/kind=0 v/paid=0 v/total=1.5 v/owner/:1=me",
+            "v/labels/@0!key=k v/labels/@0=l v/lines/0/name=line",
             "v/address/city=Rome",
-        ]
+        )
+        for word in line.split()
     )
     pairs = [(name, typed.get(name, text)) for name, text in form.pairs()]
     answer: dict[str, Any] = {

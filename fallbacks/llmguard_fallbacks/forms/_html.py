@@ -126,7 +126,7 @@ class _Page:
         yield self._area(part, f"{part.name}!json", part.text, "json", spell=False)
         if not isinstance(part.shape, Raw):
             group = isinstance(part.shape, (Record, Items, Choice))
-            words = "Edit as a form" if group else "Fill in anew"
+            words = "Edit as a form" if group else "Discard and fill in anew"
             yield _button("form", words, part.label, part.name)
         yield f"{buttons}</div>\n"
 
