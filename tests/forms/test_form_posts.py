@@ -83,6 +83,9 @@ def test_numbers_out_of_form(text: str, sentence: str, order: Any, value: Any) -
         ("v/extra!json", "{", "v/extra", "is no JSON"),
         ("v/extra!json", '{"a": 1, "a": 2}', "v/extra", "has the member 'a' twice"),
         ("v/extra!json", "[NaN]", "v/extra", "NaN is no number"),
+        ("v/extra!json", "9" * 5_000, "v/extra", "a number of 5000 digits"),
+        ("v/extra!json", "1e-" + "9" * 5_000, "v/extra", "kept exactly"),
+        ("v/id", "1e-" + "9" * 300, "v/id", "kept exactly"),
         ("v/extra!json", "[" * 50_000, "v/extra", "nested too deeply"),
         ("v/extra!json", "[" * 250 + "]" * 250, "v/extra", "more than 200 levels"),
         ("v/extra!json", "[1.0000000000000000001]", "v/extra", "kept exactly"),
@@ -147,6 +150,17 @@ def test_a_schema_without_end_ends() -> None:
     schema["properties"] = {"a": {"$ref": "#"}, "b": {"$ref": "#"}}
     assert [("v!json", "{}")] == encode(schema, {})
     assert [("v!json", "")] == blank(schema).pairs()
+
+
+def test_a_schema_that_doubles_at_each_step_is_read_once() -> None:
+    """Forty steps of two references each are no 2**40 of them."""
+    parts: dict[str, Any] = {
+        f"n{step}": {"allOf": [{"$ref": f"#/$defs/n{step + 1}"}] * 2}
+        for step in range(40)
+    }
+    parts["n40"] = {"type": "string", "maxLength": 3}
+    schema = {"$ref": "#/$defs/n0", "$defs": parts}
+    assert [("v!is", "text"), ("v", "x")] == encode(schema, "x")
 
 
 def test_values_that_are_no_json() -> None:

@@ -153,8 +153,11 @@ class _Page:
     def number(self, part: Field) -> Iterator[str]:
         """Write a number's controls: a text line, for others alter what is typed."""
         integer = cast("Number", part.shape).integer
+        mode = f' inputmode="{"numeric" if integer else "decimal"}"'
+        if part.shape.nullable and not states(part):
+            mode += ' placeholder="nothing: null"'
         yield self._states(part, _TEXT_WORDS)
-        yield self._line(part, f' inputmode="{"numeric" if integer else "decimal"}"')
+        yield self._line(part, mode)
 
     def _line(self, part: Field, extra: str) -> str:
         return (

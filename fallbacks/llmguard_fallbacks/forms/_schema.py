@@ -41,11 +41,11 @@ def flatten(node: object, root: object) -> dict[str, Any] | None:
 
     Only references within the schema are followed; nothing is ever fetched.
     """
-    return _flatten(node, root, ())
+    return _flatten(node, root, {})
 
 
 def _flatten(
-    node: object, root: object, seen: tuple[str, ...]
+    node: object, root: object, known: dict[str, dict[str, Any] | None]
 ) -> dict[str, Any] | None:
     if node is True:
         return {}
@@ -57,12 +57,14 @@ def _flatten(
     parts: list[dict[str, Any] | None] = []
     reference = own.pop("$ref", None)
     if isinstance(reference, str):
-        if reference in seen:
-            return None
-        parts.append(_flatten(_target(reference, root), root, (*seen, reference)))
+        if reference not in known:
+            known[reference] = None  # what it leads back to cannot be one node
+            found = _flatten(_target(reference, root), root, known)
+            known[reference] = found
+        parts.append(known[reference])
     inner = own.pop("allOf", None)
     if isinstance(inner, list):
-        parts += [_flatten(part, root, seen) for part in cast("list[object]", inner)]
+        parts += [_flatten(part, root, known) for part in cast("list[object]", inner)]
     merged: dict[str, Any] | None = {}
     for part in (*parts, own):
         merged = _merged(merged, part)

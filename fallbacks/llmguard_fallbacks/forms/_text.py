@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final, cast
 
 __all__ = [
@@ -24,6 +24,7 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_\-]")
 _LOST: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LONGEST_NUMBER: Final = 400
+_MOST_DIGITS: Final = 4_000
 _DEEPEST: Final = 200
 
 
@@ -81,11 +82,27 @@ def _exact(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]} is too large")
-    if Decimal(text) != Decimal(repr(value)):
+    if not _is(text, value):
         raise ValueError(
             f"{text[:40]} cannot be kept exactly; the nearest number is {value!r}"
         )
     return value
+
+
+def _is(text: str, value: float) -> bool:
+    try:
+        return Decimal(text) == Decimal(repr(value))
+    except InvalidOperation:  # an exponent beyond those of decimals
+        return False
+
+
+def _whole(text: str) -> int:
+    """Return an integer that Python, and most other readers, can hold."""
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(
+            f"has a number of {len(text)} digits; at most {_MOST_DIGITS:,}"
+        )
+    return int(text)
 
 
 def load(text: str) -> object:
@@ -98,6 +115,7 @@ def load(text: str) -> object:
         value: object = json.loads(
             text,
             parse_float=_exact,
+            parse_int=_whole,
             parse_constant=_refuse,
             object_pairs_hook=_members,
         )
