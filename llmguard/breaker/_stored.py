@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..clock import Clock
@@ -24,6 +25,7 @@ class StoreSide:
     _machine: Machine
     _share: Share
     _events: Delivery
+    wake: Callable[[], object]
 
     @property
     def unpublished(self) -> bool:
@@ -60,8 +62,14 @@ class StoreSide:
                 self._share.adopt(row, self._clock.monotonic())
         self._events.drain()
 
-    def reserve_probes(self, *, by_store: bool) -> None:
-        """Half-open only once the store has reserved it, or as soon as time is up."""
+    def reserve_probes(self, *, by_store: bool, wake: Callable[[], object]) -> None:
+        """Half-open only once the store has reserved it, or as soon as time is up.
+
+        Args:
+            by_store: The store reserves; False while it is down.
+            wake: Called when a call waits for a probe; it must return at once.
+        """
+        self.wake = wake
         self._machine.reserves = by_store
 
     def probing(self) -> BreakerRow | None:

@@ -80,7 +80,7 @@ class BreakerRegistry:
         self._callbacks: tuple[Callable[[Transition], object], ...] = ()
         self._store = store
         self._rev: int | None = None
-        self._reserve = False
+        self._reserve: Callable[[], object] | None = None
         self._pool = Pool()
         self._poller: Poller | None = None
         self._interval: float | None = None
@@ -164,14 +164,17 @@ class BreakerRegistry:
 
     # --- the store
 
-    def attach(self, store: BreakerStore, *, reserve: bool = False) -> None:
+    def attach(
+        self, store: BreakerStore, *, reserve: Callable[[], object] | None = None
+    ) -> None:
         """Use this store from now on, and exchange with it at once.
 
         Args:
             store: The store.
-            reserve: Have probes reserved there, so that of many processes one sends
-                them. An open breaker then waits for the next exchange to half-open;
-                while the store is down it half-opens by itself.
+            reserve: Has `sync` called soon, and returns at once. With it probes are
+                reserved in the store, so that of many processes one sends them: an
+                open breaker whose time is up half-opens in that exchange. While the
+                store is down it half-opens by itself.
         """
         self._store = store
         self._reserve = reserve
@@ -182,9 +185,9 @@ class BreakerRegistry:
     def sync(self) -> bool:
         """Exchange news with the store; False when there is none or it failed."""
         well = self._guarded(self._exchange)
-        if self._reserve:
+        if self._reserve is not None:
             for breaker in self.all():
-                breaker.reserve_probes(by_store=well)
+                breaker.reserve_probes(by_store=well, wake=self._reserve)
         return well
 
     def start(self, *, interval: float = 1.0) -> None:
@@ -233,7 +236,7 @@ class BreakerRegistry:
         self._pool.exchange(store, self.all())
         self._publish_all(store)
         self._adopt_all(store)
-        for breaker in self.all() if self._reserve else ():
+        for breaker in self.all() if self._reserve is not None else ():
             self._probe(store, breaker)
 
     def _probe(self, store: BreakerStore, breaker: VersionBreaker) -> None:

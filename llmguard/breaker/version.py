@@ -84,6 +84,7 @@ class VersionBreaker(Classic, Calls, StoreSide):
         self._callbacks: tuple[Callable[[Transition], object], ...] = ()
         self._classify = classify
         self.persist: Callable[[VersionBreaker], object] | None = None
+        self.wake: Callable[[], object] = _nothing
         super().__init__(
             name=key,
             exclude=list(exclude),
@@ -128,6 +129,8 @@ class VersionBreaker(Classic, Calls, StoreSide):
             now = self._clock.monotonic()
             permit = self._machine.admit(now, lease)
             if permit is None:
+                if self._machine.wanted:
+                    self.wake()
                 raise refusal(self.key, self._machine, now)
         if self._events.pending:
             self._events.drain()
@@ -353,6 +356,10 @@ class VersionBreaker(Classic, Calls, StoreSide):
         self._lock = threading.RLock()
         self._machine.own_calls = self._machine.own_fails = 0
         self._events.reset()
+
+
+def _nothing() -> None:
+    """Do nothing: nobody reserves probes."""
 
 
 def _says_gone(exc: BaseException | None) -> bool:

@@ -150,7 +150,7 @@ class Keeper:
             breakers.sync()
         else:
             self._store = store
-            breakers.attach(_shared(store), reserve=True)
+            breakers.attach(_shared(store), reserve=self.hurry)
         rows = self.activity.drain()
         if rows:
             store.add_activity(rows)

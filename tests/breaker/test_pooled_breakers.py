@@ -123,7 +123,7 @@ def _opened(clock: ManualClock, store: MemoryStore) -> list[BreakerRegistry]:
     """Return a fleet whose breakers are all open, and due for a probe."""
     workers = [BreakerRegistry(clock=clock) for _ in range(WORKERS)]
     for worker in workers:
-        worker.attach(store, reserve=True)
+        worker.attach(store, reserve=lambda: None)
         breaker(worker).trip("down")
         worker.sync()
     clock.now += POLICY.open_for * 2
@@ -177,3 +177,21 @@ def test_a_store_that_is_down_does_not_keep_a_breaker_open(clock: ManualClock) -
     for worker in workers:
         worker.sync()
     assert [3] * WORKERS == _admitted(workers)
+
+
+def test_a_call_that_waits_for_a_probe_hurries_the_exchange(clock: ManualClock) -> None:
+    """The next call need not wait for the next second."""
+    store = MemoryStore()
+    asked: list[int] = []
+    worker = BreakerRegistry(clock=clock)
+    worker.attach(store, reserve=lambda: asked.append(1))
+    breaker(worker).trip("down")
+    worker.sync()
+    assert [0] == _admitted([worker], 3)
+    assert [] == asked
+    clock.now += POLICY.open_for * 2
+    assert [0] == _admitted([worker], 1)
+    assert [1] == asked
+    worker.sync()
+    assert [3] == _admitted([worker], 5)
+    assert [1] == asked
