@@ -127,15 +127,24 @@ class _Courier(threading.Thread):
 
 
 class Couriers:
-    """A pool of threads that grows with need and shrinks when idle."""
+    """A pool of threads that grows with need and shrinks when idle.
+
+    Args:
+        max_zombies: Threads that may hang before owners who have some are refused.
+        hire: Makes a thread.
+        inline: Run a job in the submitting thread where no more threads may be started,
+            as in a process that ends; for work that no caller waits for.
+    """
 
     def __init__(
         self,
         *,
         max_zombies: int = _MAX_ZOMBIES,
         hire: Callable[[Couriers, Job], threading.Thread] = _Courier,
+        inline: bool = False,
     ) -> None:
         self._max_zombies = max_zombies
+        self._inline = inline
         self._hire = hire
         self.renew()
         renew_after_fork(self)
@@ -193,7 +202,9 @@ class Couriers:
         try:
             self._hire(self, job).start()
         except RuntimeError:  # the process may start no more threads
-            return None
+            if not self._inline:
+                return None
+            job.wake(abandoned=job.run())
         return job
 
     def abandon(self, job: Job) -> bool:

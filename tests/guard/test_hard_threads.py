@@ -241,3 +241,23 @@ def test_calls_are_counted_under_one_word(outcome: Outcome, word: str) -> None:
     activity = Activity()
     activity(outcome)
     assert [word] == [row["kind"] for row in activity.drain() if not row["tier"]]
+
+
+def test_where_no_thread_starts_background_work_runs_in_its_own() -> None:
+    """A process that ends starts no more threads; what it owes is done all the same."""
+
+    class Tired(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    pool = Couriers(hire=lambda couriers, job: Tired(), inline=True)
+    told: list[str] = []
+    job = pool.submit(threading.current_thread, lambda: told.append("done"))
+    assert job is not None
+    assert job.wait(0)
+    assert threading.current_thread() is job.value
+    assert ["done"] == told
+    failed = pool.submit(lambda: 1 / 0)
+    assert failed is not None
+    assert failed.wait(0)
+    assert isinstance(failed.error, ZeroDivisionError)

@@ -70,7 +70,8 @@ class Lane:
         self._busy = 0
         self._closed = False
         self._waiting: queue.Queue[Work | None] = queue.Queue(self._capacity)
-        self.couriers = Couriers(max_zombies=_MAX_HUNG)
+        # Inline: a process that ends may start no more threads, before anybody is told.
+        self.couriers = Couriers(max_zombies=_MAX_HUNG, inline=True)
         self.draining = False
 
     def put(self, work: Work) -> bool:
