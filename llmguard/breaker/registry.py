@@ -257,13 +257,16 @@ class BreakerRegistry:
         rows = {row.key: row for row in store.list_breakers()}
         for breaker in self.all():
             breaker.adopt(rows.get(breaker.key))
-        self._rev = rev
-        self._publish_all(store)
+        # What is told to a store that lost it changes its revision once more, perhaps
+        # to one that another loss brings back: look at every row the next time.
+        self._rev = None if self._publish_all(store) else rev
 
-    def _publish_all(self, store: BreakerStore) -> None:
-        for breaker in self.all():
-            if breaker.unpublished:
-                self._publish(store, breaker)
+    def _publish_all(self, store: BreakerStore) -> bool:
+        """Write what the store has not got; True when there was something."""
+        news = [breaker for breaker in self.all() if breaker.unpublished]
+        for breaker in news:
+            self._publish(store, breaker)
+        return bool(news)
 
     def _publish(self, store: BreakerStore, breaker: VersionBreaker) -> None:
         for _ in range(_ATTEMPTS):

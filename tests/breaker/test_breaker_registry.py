@@ -153,3 +153,15 @@ def test_the_background_thread_ends_with_its_registry(process: Process) -> None:
     gc.collect()
     thread.join(timeout=30)
     assert not thread.is_alive()
+
+
+def test_a_store_that_loses_everything_twice_is_told_twice(
+    process: Process, store: Any
+) -> None:
+    """Also where the loss brings back a revision that was seen before."""
+    registry = process()
+    registry.get("f", "p-1")
+    for _ in range(3):
+        store.lose()
+        registry.sync()
+        assert store.get_breaker("f|p-1") is not None

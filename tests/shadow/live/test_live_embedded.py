@@ -51,8 +51,14 @@ def test_the_inverted_slice_is_the_top_transition(
         top["after"],
     )
     assert 0.0 == top["floor"]
-    first = report["examples"][0]
-    assert "slice=legal-threat" == first["stratum"]
+    # Which requests are kept as examples depends on their ids; the lost threats are
+    # among those shown first.
+    first = next(
+        example
+        for example in report["examples"][:8]
+        if example["stratum"] == "slice=legal-threat"
+    )
+    assert "/needs_human" == first["path"]
     assert first["input"]
     assert '"needs_human":true' in first["incumbent"].replace(" ", "")
     assert '"needs_human":false' in first["challenger"].replace(" ", "")
