@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from . import local
-    from ._queue_ticket import Ticket, get_ticket
     from .human import human
     from .outlines_tier import outlines
+    from .queue._ticket import Ticket, get_ticket
     from .rules import rules  # pyright: ignore[reportGeneralTypeIssues] - shares its name with its module
 
 __all__ = ["Ticket", "get_ticket", "human", "local", "outlines", "rules"]
@@ -20,8 +20,8 @@ __all__ = ["Ticket", "get_ticket", "human", "local", "outlines", "rules"]
 # so that a chain of rules pays neither for SQLite nor for llama.cpp.
 _LAZY: Final = MappingProxyType(
     {
-        "Ticket": ("_queue_ticket", "Ticket"),
-        "get_ticket": ("_queue_ticket", "get_ticket"),
+        "Ticket": ("queue._ticket", "Ticket"),
+        "get_ticket": ("queue._ticket", "get_ticket"),
         "human": ("human", "human"),
         "local": ("local", ""),
         "outlines": ("outlines_tier", "outlines"),

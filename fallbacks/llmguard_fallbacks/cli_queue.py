@@ -16,9 +16,9 @@ from llmguard.errors import ConfigError, LLMGuardError, StoreError
 from llmguard.store import LEASE, WAITING, Store, TicketRecord, TicketState
 from llmguard.store import TicketUnknownError as Unknown
 
-from . import _queue_text as text
-from ._queue_fields import assemble, parse_text
-from ._queue_store import folder_of, opened, replayed
+from .queue import _text as text
+from .queue._fields import assemble, parse_text
+from .queue._store import folder_of, opened, replayed
 
 __all__ = ["queue"]
 

@@ -18,10 +18,10 @@ from llmguard.outcome import Kind
 from llmguard.reply import Reply
 from llmguard.store import Enqueued, NewTicket, QueueFullError, Store, new_id
 
-from ._queue_content import Redactor, content_of, reasons_of
-from ._queue_spill import spill
-from ._queue_store import StoreLike, folder_of, opened, replayed
-from ._queue_ticket import Ticket, TicketClosedError
+from .queue._content import Redactor, content_of, reasons_of
+from .queue._spill import spill
+from .queue._store import StoreLike, folder_of, opened, replayed
+from .queue._ticket import Ticket, TicketClosedError
 
 if TYPE_CHECKING:
     from llmguard.contract import Contract

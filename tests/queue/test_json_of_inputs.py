@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from llmguard_fallbacks._queue_json import jsonable, stable_text
+from llmguard_fallbacks.queue._json import jsonable, stable_text
 
 
 class Colour(enum.Enum):

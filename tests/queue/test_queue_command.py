@@ -235,7 +235,7 @@ def test_stats(run: Run, ask: Ask) -> None:
 def test_spilled_tickets_appear(file_store: SqliteStore) -> None:
     """Looking at the queue brings in what was kept while the store was down."""
     from llmguard.store import NewTicket, spill_folder
-    from llmguard_fallbacks._queue_spill import spill, spilled
+    from llmguard_fallbacks.queue._spill import spill, spilled
 
     new = NewTicket(id="t9", queue="q", key="k", fingerprint="f", inputs={})
     folder = spill_folder(file_store.path)

@@ -22,7 +22,7 @@ from llmguard.store import (
 )
 from llmguard.testing import VirtualClock
 from llmguard_fallbacks import Ticket, get_ticket
-from llmguard_fallbacks._queue_ticket import TicketClosedError
+from llmguard_fallbacks.queue._ticket import TicketClosedError
 
 ANSWER = {"category": "billing", "order_id": None}
 

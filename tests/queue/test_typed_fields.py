@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmguard_fallbacks._queue_fields import (
+from llmguard_fallbacks.queue._fields import (
     assemble,
     describe,
     example,
     fields_of,
     parse_text,
 )
-from llmguard_fallbacks._queue_text import safe, span
+from llmguard_fallbacks.queue._text import safe, span
 
 SCHEMA = {
     "$defs": {

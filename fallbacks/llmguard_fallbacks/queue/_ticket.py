@@ -262,7 +262,7 @@ def get_ticket(
         TicketUnknownError: No such ticket.
         StoreError: The store cannot be opened.
     """
-    from ._queue_store import opened, replayed
+    from ._store import opened, replayed
 
     found = opened(store)
     try:

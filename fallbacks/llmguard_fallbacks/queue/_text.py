@@ -11,7 +11,7 @@ from typing import cast
 
 from llmguard.store import CLOSED, QueueStats, TicketEvent, TicketRecord, TicketState
 
-from ._queue_fields import describe, example, fields_of
+from ._fields import describe, example, fields_of
 
 __all__ = ["as_json", "next_steps", "safe", "span", "stats_table", "table", "ticket"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llmguard.store import Store, open_store, spill_folder, store_path
 
-from ._queue_spill import replay
+from ._spill import replay
 
 __all__ = ["StoreLike", "folder_of", "opened", "replayed"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from llmguard.store import fingerprint
 
-from ._queue_json import jsonable, stable_text
+from ._json import jsonable, stable_text
 
 if TYPE_CHECKING:
     from llmguard.guard.tiers import TierContext
