@@ -51,6 +51,8 @@ class Config:
         slos: OpenSLO documents with objectives (`slo/*.json`, from `root`).
         gates: What a promotion must pass, checked by `llmguard.promotion`; in
             `pyproject.toml` only.
+        calls: Which recent calls are kept, checked by `llmguard.telemetry.recent`; in
+            `pyproject.toml` only.
         root: The directory of the nearest `pyproject.toml`, else the working
             directory. Derived, not set.
     """
@@ -74,6 +76,9 @@ class Config:
     gates: Mapping[str, Any] = field(
         default_factory=lambda: MappingProxyType[str, Any]({})
     )
+    calls: Mapping[str, Any] = field(
+        default_factory=lambda: MappingProxyType[str, Any]({})
+    )
     root: Path = field(default_factory=Path.cwd)
 
 
@@ -95,6 +100,7 @@ class ConfigValues(TypedDict, total=False):
     alerts: Sequence[str]
     slos: Sequence[str]
     gates: Mapping[str, Any]
+    calls: Mapping[str, Any]
 
 
 KEYS: Final = tuple(f.name for f in fields(Config) if f.name != "root")
@@ -347,4 +353,5 @@ _CHECKS: Final[Mapping[str, Callable[[str, object, str, Path], object]]] = {
     "alerts": _places,
     "slos": _places,
     "gates": _table_of,
+    "calls": _table_of,
 }

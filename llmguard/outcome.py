@@ -212,6 +212,7 @@ class Outcome:
             arm. A call that was turned away by that version's breaker keeps its arm.
         unit: Hash of the key, user or tenant that the choice went by; empty where it
             went by the call alone.
+        request_id: The label `request_id` of the call's context; empty without one.
     """
 
     call_id: str
@@ -228,6 +229,7 @@ class Outcome:
     experiment: str = ""
     arm: str = ""
     unit: str = ""
+    request_id: str = ""
 
     @property
     def degraded(self) -> bool:

@@ -35,6 +35,7 @@ def _run(name: str, *options: object) -> str:
         pytest.param("shadow_live_bench.py", {"latency", "cpu_us"}, id="shadow"),
         pytest.param("slo_bench.py", {"load"}, id="slo"),
         pytest.param("otel_bench.py", {"overhead", "scrape"}, id="otel"),
+        pytest.param("calls_bench.py", {"overhead", "keeping"}, id="calls"),
         pytest.param(
             "shadow_bench.py",
             {"comparisons"},

@@ -226,4 +226,12 @@ class Call:
             experiment="" if way is None else way.experiment,
             arm="" if way is None else way.arm,
             unit=unit_hash(self.unit) if self.unit else "",
+            request_id=_request_of(self.context.labels),
         )
+
+
+def _request_of(labels: tuple[tuple[str, str], ...]) -> str:
+    for name, value in labels:
+        if name == "request_id":
+            return value
+    return ""

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from .. import config
@@ -22,10 +23,12 @@ from ..telemetry import add_hook
 from ..telemetry.activity import Activity, process_name
 from ..telemetry.growth import Growth
 from ..telemetry.objectives import Objective, declared
+from ..telemetry.recent import RECENT
 from ..telemetry.tally import TALLY
 from ..telemetry.traffic import TRAFFIC
 from ._forks import renew_after_fork
 from ._probing import Prober
+from ._recent import RecentMover
 from ._traffic import Mover
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ class Keeper:
         self.growth = Growth(TALLY)
         self.mover = Mover()
         self.prober = Prober()
+        self.recent = RecentMover()
         self.problem: Exception | None = None
         self._reset()
         renew_after_fork(self)
@@ -70,6 +74,7 @@ class Keeper:
         self.growth.renew()
         self.mover.renew()
         self.prober.renew()
+        RECENT.renew()
         self._reset()
 
     def _reset(self) -> None:
@@ -99,6 +104,7 @@ class Keeper:
                 add_hook(self.activity)
                 add_hook(TALLY)
                 add_hook(TRAFFIC)
+                self.recent.start()
                 self._thread = thread
                 atexit.register(self.stop)
 
@@ -157,6 +163,7 @@ class Keeper:
         self._count(store)
         store.beat(process_name(), _about())
         self.mover.move(store, breakers)
+        self.recent.move(store)
         self.prober.look(store)
         for callback in _OTHERS:
             callback(store)
@@ -199,6 +206,7 @@ def _about() -> dict[str, object]:
         "argv": " ".join(sys.argv[:3])[:200],
         "python": sys.version.split()[0],
         "exercises": EXERCISER.counts(),
+        "calls": asdict(RECENT.counts()),
         "routing": ROUTER.about(),
         "functions": {
             guard.name: [_place(guard, step) for step in guard.steps]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..store import AppliedRow, ArmRow, ExposureRow, ServedRow, Store
     from ..store.traffic import Verdict
 
-__all__ = ["Mover"]
+__all__ = ["Mover", "known_pins"]
 
 _ALIVE: Final = 10.0
 """Seconds between two writes that say a process still goes by the same revision."""
@@ -91,7 +91,7 @@ class Mover:
     def _write(self, store: Store, held: Held, breakers: BreakerRegistry) -> None:
         env = config.load().env
         if held.echoes:
-            pins = _known_pins()
+            pins = known_pins()
             for (_, pin_id, model, fingerprint), (_, at) in held.echoes.items():
                 pin = pins.get(pin_id)
                 if pin is not None:
@@ -180,7 +180,7 @@ def _exposures(held: Held, env: str) -> Iterable[ExposureRow]:
         )
 
 
-def _known_pins() -> Mapping[str, Pin]:
+def known_pins() -> Mapping[str, Pin]:
     """Return every pin that a call may have asked, by its id."""
     from ._guard import guarded_functions
 

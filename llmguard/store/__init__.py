@@ -6,6 +6,7 @@ from ._location import spill_folder
 from ._open import open_store, store_exists, store_name, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
+from .calls import CallFilter, CallGroup, CallRow, CallStore
 from .counts import CountRow, CountStore
 from .events import Event, EventStore
 from .evidence import EvidenceRow, EvidenceStore, Signature
@@ -77,6 +78,10 @@ __all__ = [
     "BreakerCount",
     "BreakerRow",
     "BreakerStore",
+    "CallFilter",
+    "CallGroup",
+    "CallRow",
+    "CallStore",
     "CountRow",
     "CountStore",
     "Enqueued",

@@ -10,6 +10,7 @@ from ..clock import Clock
 from ._activity import SqlActivity
 from ._breaker_counts import SqlBreakerCounts
 from ._breakers import SqlBreakers
+from ._calls import SqlCalls
 from ._counts import SqlCounts
 from ._database import Database
 from ._events import SqlEvents
@@ -193,6 +194,11 @@ class SqlStore(ABC):
     def traffic(self) -> SqlTraffic:
         """What processes applied, what providers served, how arms did."""
         return self._metrics[3]
+
+    @cached_property
+    def calls(self) -> SqlCalls:
+        """A sample of the last calls."""
+        return SqlCalls(self._metrics[0], clock=self._clock)
 
     @property
     def _activity(self) -> SqlActivity:

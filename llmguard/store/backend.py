@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .calls import CallStore
 from .counts import CountStore
 from .events import EventStore
 from .evidence import EvidenceStore
@@ -92,6 +93,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def counts(self) -> CountStore:
         """Counts over time, and the objectives they are held against."""
+        ...
+
+    @property
+    def calls(self) -> CallStore:
+        """A sample of the last calls."""
         ...
 
     @property

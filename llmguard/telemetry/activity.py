@@ -14,7 +14,7 @@ from typing import Final
 from .._dataclass import dataclass
 from ..outcome import Attempt, Kind, Outcome
 
-__all__ = ["DRILL", "EXERCISE", "Activity", "process_name"]
+__all__ = ["DRILL", "EXERCISE", "Activity", "process_name", "word_of"]
 
 EXERCISE: Final = " (exercise)"
 """Follows the tier's name in rows of attempts that no caller waited for."""
@@ -39,7 +39,8 @@ class _Cell:
     last_at: float = 0.0
 
 
-def _word(outcome: Outcome) -> str:
+def word_of(outcome: Outcome) -> str:
+    """Return how a call ended: `ok`, `degraded`, `deferred`, or the kind of failure."""
     if outcome.kind is Kind.OK:
         return "degraded" if outcome.degraded else "ok"
     return "deferred" if outcome.ticket_id else str(outcome.kind)
@@ -69,7 +70,7 @@ class Activity:
             for a in outcome.attempts:
                 key = (outcome.function, a.tier, a.pin, str(a.kind))
                 self._add(key, a.elapsed, outcome.at + a.started)
-            key = (outcome.function, "", "", _word(outcome))
+            key = (outcome.function, "", "", word_of(outcome))
             self._add(key, outcome.elapsed, outcome.at)
 
     def note(self, function: str, attempt: Attempt, at: float, source: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from ...telemetry.redact import scrub
 from ._options import Redact, ShadowOptions
-from ._redact import scrub
 from ._shadows import SHADOWS, Shadows
 from ._spec import shadow
 

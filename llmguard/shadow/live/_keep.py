@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ...store import ShadowPair
+from ...telemetry.redact import redacted, redactor
 from .._draw import plain
-from ._redact import redacted, redactor
 from ._spec import spec_of
 
 if TYPE_CHECKING:
     from ...guard import Guard
+    from ...telemetry.redact import Redact
     from .._draw import Draw, Pair
     from .._rungs import Divergence
-    from ._options import Redact
     from ._run import LiveRun
     from ._work import Work
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any, Final, Literal, TypedDict
 
 from ..._dataclass import dataclass
 from ...errors import ConfigError
+from ...telemetry.redact import Redact
 
 __all__ = ["Redact", "ShadowOptions", "ShadowValues"]
-
-Redact = Callable[[str], str]
-"""Takes a text and returns what may be stored of it."""
 
 _HOURS: Final = 48.0
 _CALLS: Final = 10_000

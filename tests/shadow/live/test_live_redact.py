@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llmguard.errors import ConfigError
 from llmguard.shadow.live import scrub
-from llmguard.shadow.live._redact import redacted, redactor
+from llmguard.telemetry.redact import redacted, redactor
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Final, cast
 
-from ...errors import ConfigError
-from ._options import Redact
+from ..errors import ConfigError
 
-__all__ = ["redacted", "redactor", "scrub"]
+__all__ = ["Redact", "redacted", "redactor", "scrub"]
+
+Redact = Callable[[str], str]
+"""Takes a text and returns what may be stored of it."""
 
 _LUHN: Final = 10
 _IBAN_MODULUS: Final = 97
@@ -95,8 +97,12 @@ def _keep_all(text: str) -> str:
     return text
 
 
-def redactor(given: str | Redact) -> Redact:
+def redactor(given: str | Redact, *, what: str = "a shadow") -> Redact:
     """Return the function that `redact=` names.
+
+    Args:
+        given: `pii`, `none`, `module:function`, or a function.
+        what: Whose setting it is, for the errors.
 
     Raises:
         ConfigError: It cannot be imported or called.
@@ -112,11 +118,11 @@ def redactor(given: str | Redact) -> Redact:
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
-            f"`redact={given!r}` of a shadow cannot be imported ({error}): name a "
+            f"`redact={given!r}` of {what} cannot be imported ({error}): name a "
             "function of one text, `module:function`, that the application can import"
         ) from error
     if not callable(found):
-        raise ConfigError(f"`redact={given!r}` of a shadow is no function")
+        raise ConfigError(f"`redact={given!r}` of {what} is no function")
     return cast("Redact", found)
 
 
