@@ -10,6 +10,7 @@ into `wheelhouse/` and every environment installs that one.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import nox
@@ -32,6 +33,16 @@ MEMBERS = (
     "-e",
     "./models",
 )
+FRAMEWORKS = {
+    "oldest": ("fastapi==0.110.*", "flask==2.3.*", "werkzeug<3", "pydantic==2.7.*"),
+    "newest": ("fastapi", "flask", "starlette", "pydantic"),
+}
+"""Web frameworks and pydantic, at both ends of what is supported."""
+OPENAI = {"2": "openai>=2,<3", "3": "openai>=3,<4"}
+TOUCHED = ("adapters", "contract", "faults", "guard", "web")
+"""Folders of tests that meet a framework, pydantic or the SDK."""
+UNTOUCHED = {"dask", "gguf", "huggingface_hub", "outlines", "tokenizers"}
+"""What only other tests need, most of it heavy."""
 PORTABLE = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF"
 
 
@@ -40,6 +51,10 @@ def _group(name: str) -> list[str]:
     return list(
         nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
     )
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^\w-]", requirement)[0]
 
 
 def _wheel(session: nox.Session) -> None:
@@ -78,6 +93,23 @@ def compat(session: nox.Session) -> None:
     """Run the test suite on the newer Pythons."""
     _install(session, "test")
     session.run("python", "-m", "pytest", *(session.posargs or ["-m", "not slow"]))
+
+
+@nox.session(python=PYTHONS, venv_backend="uv|venv")
+@nox.parametrize("openai", list(OPENAI))
+@nox.parametrize("frameworks", list(FRAMEWORKS))
+def matrix(session: nox.Session, frameworks: str, openai: str) -> None:
+    """Run what meets a framework, pydantic or the SDK, at both ends of each."""
+    chosen = [*FRAMEWORKS[frameworks], OPENAI[openai]]
+    if session.python == "3.13":  # pydantic 2.8 is the first that it can run
+        chosen = [one.replace("pydantic==2.7.*", "pydantic==2.8.*") for one in chosen]
+    apart = UNTOUCHED | {_name(one) for one in chosen}
+    chosen += [one for one in _group("test") if _name(one) not in apart]
+    extras = ".[jinja,openai,otel,postgres,redis,suite]"
+    session.install("-e", extras, "-e", "./fallbacks", *chosen)
+    folders = [f"tests/{name}" for name in TOUCHED]
+    options = session.posargs or ["-m", "not slow and not gguf"]
+    session.run("python", "-m", "pytest", *folders, *options)
 
 
 @nox.session(python=PYTHONS[0])
