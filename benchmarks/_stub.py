@@ -2,7 +2,11 @@
 
 `with stub() as url:` starts it and gives its root; `{url}/v1` answers at once with a
 person in JSON (as a tool call where the request offers tools), `{url}/fail/v1` with
-500, `{url}/hang/v1` never. Connections are kept alive.
+500, `{url}/hang/v1` never, `{url}/after/50/v1` after 50 ms. Connections are kept alive.
+
+`{url}/change/...` is what can change under load: `GET {url}/now/fail` makes it fail
+from then on, `now/hang`, `now/ok`; `GET {url}/count` says how many requests it had, by
+what became of them.
 """
 
 from __future__ import annotations
@@ -11,9 +15,10 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["ANSWER", "MODEL", "stub"]
 
@@ -37,6 +42,13 @@ def stub() -> Generator[str]:
             process.terminate()
 
 
+class _Now:
+    """What `{url}/change` does, and has done."""
+
+    mode = "ok"
+    counts: ClassVar[Counter[str]] = Counter()
+
+
 class _Connection(asyncio.Protocol):
     """One connection; requests are answered in order."""
 
@@ -57,10 +69,27 @@ class _Connection(asyncio.Protocol):
             self._answer(head.split(" ", 2)[1], body)
 
     def _answer(self, path: str, body: bytes) -> None:
-        if path.startswith("/hang"):
+        first, _, rest = path[1:].partition("/")
+        if first in {"now", "count"}:
+            _Now.mode = rest or _Now.mode
+            self._send(_Now.counts, failed=False)
             return
-        failed = path.startswith("/fail")
+        if first == "change":
+            _Now.counts[_Now.mode] += 1
+            first, _, rest = rest.partition("/")
+            first = first if _Now.mode == "ok" else _Now.mode
+        if first == "hang":
+            return
+        failed = first == "fail"
         reply = {"error": {"message": "down"}} if failed else _completion(body)
+        seconds = int(rest.partition("/")[0]) / 1000 if first == "after" else 0.0
+        if seconds:
+            loop = asyncio.get_running_loop()
+            loop.call_later(seconds, self._send, reply)
+        else:
+            self._send(reply, failed=failed)
+
+    def _send(self, reply: dict[str, Any], *, failed: bool = False) -> None:
         status = "500 Internal Server Error" if failed else "200 OK"
         text = json.dumps(reply).encode()
         self.transport.write(

@@ -43,6 +43,9 @@ def _run(name: str, *options: object) -> str:
             marks=pytest.mark.slow,
         ),
         pytest.param(
+            "web_bench.py", {"load", "outage"}, id="web", marks=pytest.mark.slow
+        ),
+        pytest.param(
             "peers.py", {"peers", "weight"}, id="peers", marks=pytest.mark.slow
         ),
     ],

@@ -1,0 +1,313 @@
+"""A guarded FastAPI service under load, beside the same service unguarded.
+
+    python benchmarks/web_bench.py               # throughput, latency, an outage
+    python benchmarks/web_bench.py --soak        # ten minutes: memory, descriptors
+    python benchmarks/web_bench.py --soak --minutes 2
+
+Two uvicorn processes of one worker each ask the same stub on this machine; rounds of
+both alternate. Throughput is that of `wrk` (or of this script where it is missing) with
+connections that never pause; latency is measured at a fixed rate below saturation, from
+when each request was due. In the outage the provider answers 500, then hangs, then
+recovers, while the guarded service goes on at its rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from _measure import machine, options, report, spread, table
+from _open_loop import Load, get, quantile, run_load
+from _stub import stub
+
+THROUGHPUT: Final = 0.95
+TAIL: Final = 1.1
+DEADLINE: Final = 1.0
+HERE: Final = Path(__file__).parent
+CONNECTIONS: Final = 16
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running application."""
+
+    port: int
+    pid: int
+
+    @property
+    def resident(self) -> float:
+        """Megabytes of memory."""
+        text = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+)", text)
+        return int(found[1]) / 1024 if found else 0.0
+
+    @property
+    def descriptors(self) -> int:
+        """Open files and sockets."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    @property
+    def threads(self) -> int:
+        """Its threads."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+
+@contextmanager
+def serve(provider: str, *, guarded: bool, deadline: float = 30) -> Generator[Service]:
+    """Run one of the two services."""
+    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        env = {
+            **os.environ,
+            "PROVIDER": provider,
+            "GUARDED": "1" if guarded else "0",
+            "DEADLINE": str(deadline),
+            "LLMGUARD_STORE": f"{folder}/store.db",
+            "OPENAI_API_KEY": "none",
+        }
+        free.close()
+        words = ["uvicorn", "_web_app:app", "--port", str(port), "--no-access-log"]
+        command = [sys.executable, "-m", *words, "--log-level", "error"]
+        with subprocess.Popen(command, cwd=HERE, env=env) as process:  # noqa: S603 - this folder's
+            try:
+                _await(port)
+                yield Service(port, process.pid)
+            finally:
+                process.terminate()
+
+
+def _await(port: int) -> None:
+    for _ in range(400):
+        try:
+            asyncio.run(get(port, "/ask/ready"))
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"nothing answers on port {port}")
+
+
+def saturate(service: Service, seconds: float) -> float:
+    """Return answers per second from connections that never pause."""
+    program = shutil.which("wrk")
+    if program is None:
+        return asyncio.run(_closed(service.port, seconds))
+    url = f"http://127.0.0.1:{service.port}/ask/ticket"
+    sizes = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+    done = subprocess.run(  # noqa: S603 - found on PATH
+        [program, *sizes, url], capture_output=True, text=True, check=True
+    )
+    if "Non-2xx" in done.stdout:
+        raise SystemExit(done.stdout)
+    found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    return float(found[1]) if found else 0.0
+
+
+async def _closed(port: int, seconds: float) -> float:
+    end, answered = time.monotonic() + seconds, 0
+
+    async def one() -> None:
+        nonlocal answered
+        while time.monotonic() < end:
+            await get(port, "/ask/ticket")
+            answered += 1
+
+    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    return answered / seconds
+
+
+def paced(service: Service, rate: float, seconds: float) -> Load:
+    """Send at a fixed rate; every answer must be a 200."""
+    load = asyncio.run(
+        run_load(service.port, lambda n: f"/ask/ticket-{n}", rate=rate, seconds=seconds)
+    )
+    if set(load.codes) != {200}:
+        raise SystemExit(f"answers by status: {dict(load.codes)}")
+    return load
+
+
+def compare(url: str, *, millis: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Alternate both services; return what each did and the ratios of each round."""
+    provider = f"{url}/after/{millis}" if millis else url
+    with ExitStack() as stack:
+        services = {
+            name: stack.enter_context(serve(provider, guarded=name == "guarded"))
+            for name in ("plain", "guarded")
+        }
+        for service in services.values():
+            saturate(service, 2)
+        most = min(saturate(service, 2) for service in services.values())
+        rate = most * (0.5 if millis == 0 else 0.9)
+        found = _rounds(services, rate=rate, rounds=rounds, seconds=seconds)
+    return {"millis": millis, "rate": rate, **found}
+
+
+def _rounds(
+    services: Mapping[str, Service], *, rate: float, rounds: int, seconds: float
+) -> dict[str, Any]:
+    rng, names = random.Random(0), list(services)
+    rows: dict[str, dict[str, list[float]]] = {
+        name: {"throughput": [], "p50": [], "p99": []} for name in names
+    }
+    for _ in range(rounds):
+        rng.shuffle(names)
+        for name in names:
+            rows[name]["throughput"].append(saturate(services[name], seconds))
+        for name in names:
+            load = paced(services[name], rate, seconds)
+            rows[name]["p50"].append(quantile(load.seconds, 0.5) * 1e3)
+            rows[name]["p99"].append(quantile(load.seconds, 0.99) * 1e3)
+    ratios = {
+        key: spread(rows["guarded"][key], rows["plain"][key], subtract=False)
+        for key in ("throughput", "p50", "p99")
+    }
+    return {"ratios": ratios, **{name: rows[name] for name in services}}
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print one comparison."""
+    rows: list[list[object]] = []
+    for key, unit in (("throughput", "/s"), ("p50", "ms"), ("p99", "ms")):
+        both = [statistics.median(found[name][key]) for name in ("plain", "guarded")]
+        ratio = found["ratios"][key]
+        spans = [ratio["median"], ratio["low"], ratio["high"]]
+        rows.append([f"{key}, {unit}", *both, *spans])
+    head = ["", "plain", "guarded", "ratio", "25 %", "75 %"]
+    title = (
+        f"Provider answers after {found['millis']} ms; latency at "
+        f"{found['rate']:.0f}/s; aims {THROUGHPUT} and {TAIL}"
+    )
+    table(title, head, rows)
+
+
+def outage(url: str, *, rate: float, phase: float) -> dict[str, Any]:
+    """Let the provider die, hang and recover under load; count what callers saw."""
+    provider = f"{url}/change/after/50"
+    port = int(url.rpartition(":")[2])
+    phases = ("ok", "fail", "ok", "hang", "ok")
+
+    async def main(service: Service) -> tuple[Load, list[dict[str, int]]]:
+        counts: list[dict[str, int]] = []
+        load = asyncio.create_task(
+            run_load(
+                service.port,
+                lambda n: f"/ask/ticket-{n}",
+                rate=rate,
+                seconds=phase * len(phases),
+            )
+        )
+        for mode in phases:
+            await get(port, f"/now/{mode}")
+            await asyncio.sleep(phase)
+            body = (await get(port, "/count")).partition(b"\r\n\r\n")[2]
+            counts.append(json.loads(body))
+        await get(port, "/now/ok")
+        return await load, counts
+
+    with serve(provider, guarded=True, deadline=DEADLINE) as service:
+        load, counts = asyncio.run(main(service))
+    rows: list[list[object]] = []
+    before: Mapping[str, int] = {}
+    for number, (mode, count) in enumerate(zip(phases, counts, strict=True)):
+        seen = load.within(number * phase, (number + 1) * phase)
+        asked = sum(count.values()) - sum(before.values())
+        rows.append(
+            [mode, len(seen), asked, *(quantile(seen, q) * 1e3 for q in (0.5, 0.99, 1))]
+        )
+        before = count
+    head = ["provider", "requests", "it was asked", "p50 ms", "p99 ms", "worst ms"]
+    table(f"Outage under load; deadline {DEADLINE * 1e3:.0f} ms", head, rows)
+    print(f"statuses {dict(load.codes)}, tiers {dict(load.tiers)}")
+    return {
+        "phases": [dict(zip(head, row, strict=True)) for row in rows],
+        "codes": dict(load.codes),
+        "tiers": dict(load.tiers),
+    }
+
+
+def soak(url: str, *, minutes: float, rate: float) -> dict[str, Any]:
+    """Serve at a steady rate; the provider fails for a tenth of each minute."""
+    port = int(url.rpartition(":")[2])
+    rows: list[list[object]] = []
+    codes: dict[int, int] = {}
+    with serve(f"{url}/change/after/50", guarded=True, deadline=DEADLINE) as service:
+
+        async def minute() -> Load:
+            async def trouble() -> None:
+                await asyncio.sleep(20)
+                await get(port, "/now/fail")
+                await asyncio.sleep(6)
+                await get(port, "/now/ok")
+
+            running = asyncio.create_task(trouble())
+            load = await run_load(
+                service.port,
+                lambda n: f"/ask/{time.time_ns()}-{n}",
+                rate=rate,
+                seconds=60,
+            )
+            await running
+            return load
+
+        for number in range(round(minutes)):
+            load = asyncio.run(minute())
+            for code, n in load.codes.items():
+                codes[code] = codes.get(code, 0) + n
+            rows.append(
+                [
+                    number + 1,
+                    service.resident,
+                    service.descriptors,
+                    service.threads,
+                    quantile(load.seconds, 0.99) * 1e3,
+                    os.getloadavg()[0],
+                ]
+            )
+            print(rows[-1], file=sys.stderr)
+    head = ["minute", "memory MB", "descriptors", "threads", "p99 ms", "load"]
+    table(f"Soak at {rate:g}/s; statuses {codes}", head, rows)
+    return {"rows": rows, "codes": codes}
+
+
+def main() -> None:
+    """Run what was asked for."""
+    asked = options(__doc__ or "", "--soak")
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=50)
+    more = parser.parse_known_args()[0]
+    figures: dict[str, Any] = {}
+    with stub() as url:
+        if asked.soak:
+            figures["soak"] = soak(url, minutes=more.minutes, rate=more.rate)
+        else:
+            rounds, seconds = (1, 1.0) if asked.quick else (9, 5.0)
+            figures["load"] = []
+            for millis in (0, 100):
+                found = compare(url, millis=millis, rounds=rounds, seconds=seconds)
+                show(found)
+                figures["load"].append(found)
+            phase = 1.5 if asked.quick else 15.0
+            figures["outage"] = outage(url, rate=more.rate, phase=phase)
+    report(figures, machine(), asked.json)
+
+
+if __name__ == "__main__":
+    main()
