@@ -49,10 +49,15 @@ def _step(node: Any, part: str) -> Iterable[tuple[str, object]]:
 @functools.lru_cache(maxsize=256)
 def _field_names(kind: Hashable) -> tuple[tuple[str, str], ...]:
     """Pair the attributes of a model or dataclass with their names in JSON."""
-    fields: Mapping[str, Any] = getattr(kind, "__pydantic_fields__", None) or getattr(
-        kind, "__dataclass_fields__", {}
-    )
+    fields = _declared(kind)
     return tuple((name, _alias(name, field)) for name, field in fields.items())
+
+
+def _declared(kind: Hashable) -> Mapping[str, Any]:
+    own: Mapping[str, Any] | None = getattr(kind, "__pydantic_fields__", None)
+    if own is None and hasattr(kind, "__pydantic_validator__"):
+        own = getattr(kind, "model_fields", None)  # models of pydantic before 2.10
+    return own or getattr(kind, "__dataclass_fields__", {})
 
 
 def _alias(name: str, field: Any) -> str:

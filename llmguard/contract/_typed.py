@@ -90,7 +90,7 @@ def _refuse_instances(kind: Any) -> None:
             "pass the class itself, such as `Triage`, or `Literal['yes', 'no']`"
         )
     made_by = cast("type[object]", type(kind))
-    if hasattr(made_by, "__pydantic_fields__"):
+    if hasattr(made_by, "__pydantic_validator__"):
         raise ConfigError(
             f"a contract needs a type, not an instance of `{made_by.__name__}`; "
             f"pass `{made_by.__name__}` itself"

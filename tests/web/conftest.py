@@ -152,7 +152,10 @@ def _fastapi(world: World, options: dict[str, Any]) -> Ask:
         error = FAILURES[name]()
         raise error
 
-    client = TestClient(app, raise_server_exceptions=False, client=("127.0.0.1", 5))
+    async def nearby(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope | {"client": ("127.0.0.1", 5)}, receive, send)
+
+    client = TestClient(nearby, raise_server_exceptions=False)
 
     def ask(path: str, *, method: str = "GET", **headers: str) -> Got:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
