@@ -47,6 +47,12 @@ FRAMEWORKS = {
 OPENAI = {"2": "openai>=2,<3", "3": "openai>=3,<4"}
 TOUCHED = ("adapters", "contract", "faults", "guard", "web")
 """Folders of tests that meet a framework, pydantic or the SDK."""
+MILD = (
+    "-W",
+    "ignore::DeprecationWarning",
+    "-W",
+    "ignore:Unclosed <MemoryObject:ResourceWarning",
+)
 UNTOUCHED = {"dask", "gguf", "huggingface_hub", "outlines", "tokenizers"}
 """What only other tests need, most of it heavy."""
 PORTABLE = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF"
@@ -115,8 +121,8 @@ def matrix(session: nox.Session, frameworks: str, openai: str) -> None:
     session.install("-e", extras, "-e", "./fallbacks", *chosen)
     folders = [f"tests/{name}" for name in TOUCHED]
     options = session.posargs or ["-m", "not slow and not gguf"]
-    if frameworks == "oldest":  # they use what today's anyio and httpx deprecate
-        options = ["-W", "ignore::DeprecationWarning", *options]
+    if frameworks == "oldest":  # they use what today's anyio deprecates or warns of
+        options = [*MILD, *options]
     session.run("python", "-m", "pytest", *folders, *options)
 
 
