@@ -71,6 +71,7 @@ _BUILT_IN: Final = {
     "suite": ("llmguard.cli.suite", "suite", "May this model version answer?"),
 }
 _ELSEWHERE: Final = {
+    "console": ("'llmguard-fallbacks[console]'", "Answer tickets; see what runs."),
     "demo": (
         "llmguard-fallbacks[llamacpp] llmguard-models",
         "The whole chain, offline.",

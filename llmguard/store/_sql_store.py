@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from ..clock import Clock
+from ._access import SqlAccess
 from ._activity import SqlActivity
 from ._breaker_counts import SqlBreakerCounts
 from ._breakers import SqlBreakers
@@ -44,6 +45,7 @@ class SqlStore(ABC):
         self._main = main
         self._url = url
         self._clock = clock
+        self._access = SqlAccess(main, clock=clock)
         self._breakers = SqlBreakers(main)
         self._evidence = SqlEvidence(main, clock=clock)
         self._events = SqlEvents(main, clock=clock)
@@ -68,6 +70,11 @@ class SqlStore(ABC):
     def url(self) -> str:
         """The URL it was opened with."""
         return self._url
+
+    @property
+    def access(self) -> SqlAccess:
+        """Users, tokens, sessions and the audit of the console."""
+        return self._access
 
     @property
     def tickets(self) -> SqlTickets:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .access import AccessStore
 from .calls import CallStore
 from .counts import CountStore
 from .events import EventStore
@@ -53,6 +54,11 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def url(self) -> str:
         """The URL it was opened with."""
+        ...
+
+    @property
+    def access(self) -> AccessStore:
+        """Users, tokens, sessions and the audit of the console."""
         ...
 
     @property

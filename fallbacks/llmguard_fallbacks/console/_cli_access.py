@@ -1,0 +1,313 @@
+"""The commands that say who may come in, and what was done."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import json
+import secrets
+from collections.abc import Sequence
+
+import click
+
+from llmguard.clock import SYSTEM_CLOCK
+from llmguard.store import Store, new_id, open_store
+from llmguard.store.access import (
+    SCOPES,
+    AccessSession,
+    AccessToken,
+    AccessUser,
+    AuditRow,
+    NewAudit,
+    secret_digest,
+)
+
+from ._format import ago, stamp
+
+__all__ = ["audit", "purge", "sessions", "token", "user"]
+
+_DAY = 86400.0
+_PREFIX = "llmguard_"
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def user() -> None:
+    """People and programs that may come in."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    help="What they may do; repeat. `read` and `review` by default.",
+)
+@click.option(
+    "--role", "roles", multiple=True, help="A queue role, or `*` for all; repeat."
+)
+@_json
+@click.pass_obj
+def add_user(
+    url: str | None,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    roles: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Add a user, or change what one may do (also one that was disabled)."""
+    if not name.strip() or name != name.strip() or len(name) > 200:  # noqa: PLR2004 - a name
+        raise click.UsageError(f"NAME is {name!r}; give 1 to 200 characters")
+    store = open_store(url)
+    made = store.access.put_user(
+        AccessUser(
+            name=name,
+            scopes=tuple(dict.fromkeys(scopes)) or ("read", "review"),
+            roles=tuple(dict.fromkeys(roles)),
+            created_by=getpass.getuser(),
+        )
+    )
+    _note(store, "user.put", name, f"scopes {' '.join(made.scopes)}")
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(made), indent=2))
+        return
+    click.echo(f"{made.name}: {_scopes(made.scopes)}; {_roles(made.roles)}")
+    click.echo(f"Next: `llmguard console token add {name}`")
+
+
+@user.command("list")
+@_json
+@click.pass_obj
+def list_users(url: str | None, *, as_json: bool) -> None:
+    """Show users, their scopes and roles."""
+    found = open_store(url, create=False).access.list_users()
+    if as_json:
+        _print(*found)
+        return
+    for one in found:
+        gone = f"  disabled {stamp(one.disabled_at)}" if one.disabled_at else ""
+        click.echo(f"{one.name}  {_scopes(one.scopes)}; {_roles(one.roles)}{gone}")
+    if not found:
+        click.echo("no users yet: `llmguard console user add NAME`")
+
+
+@user.command("revoke")
+@click.argument("name")
+@_json
+@click.pass_obj
+def revoke_user(url: str | None, *, name: str, as_json: bool) -> None:
+    """Keep a user out: sessions end, tokens open nothing, at once and everywhere."""
+    store = open_store(url, create=False)
+    if not store.access.disable_user(name):
+        raise click.ClickException(
+            f"no user {name!r}; `llmguard console user list` shows them"
+        )
+    _note(store, "user.disabled", name)
+    click.echo(json.dumps({"disabled": name}) if as_json else f"disabled: {name}")
+
+
+@click.group()
+def token() -> None:
+    """Secrets to log in with, and for programs (`Authorization: Bearer ...`)."""
+
+
+@token.command("add")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    help="Only these of the user's scopes; repeat. All by default.",
+)
+@click.option("--label", default="", help="What it is for.")
+@click.option(
+    "--days", type=click.FloatRange(0.001), help="It ends after so many days."
+)
+@_json
+@click.pass_obj
+def add_token(
+    url: str | None,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    label: str,
+    days: float | None,
+    as_json: bool,
+) -> None:
+    """Make a token for a user. It is printed once; only its digest is kept."""
+    store = open_store(url, create=False)
+    owner = store.access.get_user(name)
+    if owner is None or owner.disabled_at is not None:
+        raise click.ClickException(
+            f"no user {name!r} may come in; `llmguard console user add {name}` first"
+        )
+    now = SYSTEM_CLOCK.time()
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    made = store.access.add_token(
+        AccessToken(
+            id=new_id(now),
+            user=name,
+            scopes=tuple(dict.fromkeys(scopes)) or owner.scopes,
+            label=label,
+            created_by=getpass.getuser(),
+            expires_at=None if days is None else now + days * _DAY,
+        ),
+        secret_digest(secret),
+    )
+    _note(store, "token.added", made.id, f"for {name}: {_scopes(made.scopes)}")
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(made), "token": secret}, indent=2))
+        return
+    click.echo(secret)
+    click.echo(f"Shown once. Revoke it: `llmguard console token revoke {made.id}`")
+
+
+@token.command("list")
+@click.option("--user", "name", help="Only this user's.")
+@_json
+@click.pass_obj
+def list_tokens(url: str | None, *, name: str | None, as_json: bool) -> None:
+    """Show tokens, without their secrets."""
+    found = open_store(url, create=False).access.list_tokens(name)
+    if as_json:
+        _print(*found)
+        return
+    now = SYSTEM_CLOCK.time()
+    for one in found:
+        ends = (
+            f"revoked {stamp(one.revoked_at)}"
+            if one.revoked_at
+            else f"ends {stamp(one.expires_at)}"
+            if one.expires_at
+            else "no end"
+        )
+        used = f"used {ago(one.used_at, now)}" if one.used_at else "never used"
+        label = f"  {one.label}" if one.label else ""
+        click.echo(
+            f"{one.id}  {one.user}  {_scopes(one.scopes)}  {used}, {ends}{label}"
+        )
+    if not found:
+        click.echo("no tokens yet: `llmguard console token add NAME`")
+
+
+@token.command("revoke")
+@click.argument("token_id", metavar="ID")
+@_json
+@click.pass_obj
+def revoke_token(url: str | None, *, token_id: str, as_json: bool) -> None:
+    """End a token and the sessions that were opened with it."""
+    store = open_store(url, create=False)
+    if not store.access.revoke_token(token_id):
+        raise click.ClickException(
+            f"no token {token_id!r} that still holds; `llmguard console token list`"
+        )
+    _note(store, "token.revoked", token_id)
+    click.echo(json.dumps({"revoked": token_id}) if as_json else f"revoked: {token_id}")
+
+
+@click.command()
+@_json
+@click.pass_obj
+def sessions(url: str | None, *, as_json: bool) -> None:
+    """Show who is logged in."""
+    found = open_store(url, create=False).access.list_sessions(idle=_DAY)
+    if as_json:
+        _print(*found)
+        return
+    now = SYSTEM_CLOCK.time()
+    for one in found:
+        place = f" from {one.address}" if one.address else ""
+        click.echo(f"{one.user}  by {one.via}{place}, seen {ago(one.seen_at, now)}")
+    if not found:
+        click.echo("nobody is logged in")
+
+
+@click.command()
+@click.option("--actor", help="Only this user's.")
+@click.option("--action", help="Only this, or all below it: `login.`, `ticket.`.")
+@click.option("--target", help="Only on this ticket, user or path.")
+@click.option("--outcome", type=click.Choice(["ok", "refused", "failed"]))
+@click.option("--days", type=click.FloatRange(0.0), help="Of the last days only.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
+@_json
+@click.pass_obj
+def audit(
+    url: str | None,
+    *,
+    actor: str | None,
+    action: str | None,
+    target: str | None,
+    outcome: str | None,
+    days: float | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show who saw, took, answered what, who logged in, and what was refused."""
+    found = open_store(url, create=False).access.audited(
+        actor=actor,
+        action=action,
+        target=target,
+        outcome=outcome,
+        since=None if days is None else SYSTEM_CLOCK.time() - days * _DAY,
+        limit=limit,
+    )
+    if as_json:
+        _print(*found)
+        return
+    for one in found:
+        went = "" if one.outcome == "ok" else f" {one.outcome.upper()}"
+        parts = (one.action + went, one.target, one.detail, one.address)
+        text = "  ".join(part for part in parts if part)
+        click.echo(f"{stamp(one.at)}  {one.actor or '-'}  {text}")
+    if not found:
+        click.echo("nothing recorded")
+
+
+@click.command()
+@click.option(
+    "--audit-days", default=365.0, show_default=True, type=click.FloatRange(0.0)
+)
+@click.option(
+    "--session-days", default=30.0, show_default=True, type=click.FloatRange(0.0)
+)
+@_json
+@click.pass_obj
+def purge(
+    url: str | None, *, audit_days: float, session_days: float, as_json: bool
+) -> None:
+    """Delete what is older: rows of the audit, sessions that ended."""
+    store = open_store(url, create=False)
+    now = SYSTEM_CLOCK.time()
+    rows, ended = store.access.purge(
+        audit_before=now - audit_days * _DAY, sessions_before=now - session_days * _DAY
+    )
+    _note(store, "audit.purged", "", f"{rows} rows older than {audit_days:g} days")
+    if as_json:
+        click.echo(json.dumps({"audit": rows, "sessions": ended}))
+    else:
+        click.echo(f"deleted {rows} rows of the audit and {ended} ended sessions")
+
+
+def _note(store: Store, action: str, target: str, detail: str = "") -> None:
+    store.access.audit(
+        NewAudit(actor=getpass.getuser(), action=action, target=target, detail=detail)
+    )
+
+
+def _scopes(scopes: Sequence[str]) -> str:
+    return " ".join(scopes) or "no scopes"
+
+
+def _roles(roles: Sequence[str]) -> str:
+    if "*" in roles:
+        return "every role"
+    return f"roles {' '.join(roles)}" if roles else "no roles"
+
+
+def _print(*found: AccessUser | AccessToken | AccessSession | AuditRow) -> None:
+    click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
