@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypedDict, Unpack, cast
 
+from ._nested import read_toml
 from .errors import ConfigError
 
 __all__ = ["Config", "ConfigValues", "load", "reset", "where"]
@@ -178,10 +179,8 @@ def _nearest_pyproject(start: Path) -> Path | None:
 
 
 def _table(file: Path) -> Mapping[str, object]:
-    import tomllib
-
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = read_toml(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from error
     table = document.get("tool", {}).get("llmguard", {})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
+from llmguard._nested import read_toml
 from llmguard.errors import ConfigError
 
 from ._rules_conditions import (
@@ -42,10 +43,8 @@ def read_rules(path: Path) -> FileRules:
         ConfigError: Not readable, not TOML, an unknown key, or a rule that is none;
             the message names the file and the rule.
     """
-    import tomllib
-
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = read_toml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"rules file {path} cannot be read: {error}") from error
     _known(f"{path}", document, ("mode", "default", "rule"))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .._dataclass import dataclass
+from .._nested import read_toml
 from ..errors import ConfigError
 from ._duck import get_list, get_text
 
@@ -36,15 +37,13 @@ def parse_prompt(text: str, *, toml: bool, path: Path) -> PromptFile:
     Raises:
         ConfigError: The TOML does not parse, or holds something unknown.
     """
-    import tomllib
-
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     body: str | None = None
     if not toml:
         text, body = _split(text, path)
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+        table = read_toml(text)
+    except ValueError as exc:
         raise ConfigError(f"prompt file {str(path)!r}: {exc}") from exc
     unknown = sorted(table.keys() - _KEYS)
     if unknown or (body is not None and "user" in table):

@@ -15,9 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from .._nested import read_json
 from ..errors import ConfigError
 from ..outcome import Usage
 from ..reply import Reply, ToolCall
+from ._duck import get_int, get_list, get_text
 from .messages import Message, Request
 
 __all__ = [
@@ -78,7 +80,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with _opener(path)(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    record: object = json.loads(line)
+                    record: object = read_json(line)
                     if not isinstance(record, dict):
                         raise ValueError("not a JSON object")  # noqa: TRY301 - reported with the line below
                     yield number, cast("dict[str, Any]", record)
@@ -100,20 +102,23 @@ def reply_of(
         record: The record.
         served: Model id to echo where the record has none of its own.
         output: Name of the field that holds the text.
+
+    Raises:
+        ConfigError: A tool call is no object.
     """
     text = record.get(output, record.get("text"))
-    calls = tuple(_call(i, c) for i, c in enumerate(record.get("calls") or ()))
-    finish = record.get("finish_reason") or ("tool_calls" if calls else "stop")
-    usage: Any = record.get("usage")
+    calls = tuple(_call(i, c) for i, c in enumerate(get_list(record, "calls")))
+    finish = get_text(record, "finish_reason")
+    confidence = record.get("confidence")
     return Reply(
         text=text if text is None or isinstance(text, str) else json.dumps(text),
-        finish_reason=finish,
-        refusal=record.get("refusal"),
-        served_model=record.get("served_model") or served,
-        fingerprint=record.get("fingerprint"),
-        usage=Usage(**usage) if usage else None,
+        finish_reason=finish or ("tool_calls" if calls else "stop"),
+        refusal=get_text(record, "refusal"),
+        served_model=get_text(record, "served_model") or served,
+        fingerprint=get_text(record, "fingerprint"),
+        usage=_usage(record.get("usage")),
         tool_calls=calls,
-        confidence=record.get("confidence"),
+        confidence=confidence if isinstance(confidence, int | float) else None,
         raw=record,
     )
 
@@ -153,8 +158,22 @@ def _opener(path: Path) -> Any:
     return gzip.open
 
 
-def _call(index: int, call: Mapping[str, Any]) -> ToolCall:
+def _usage(usage: object) -> Usage | None:
+    if not usage:
+        return None
+    return Usage(
+        input_tokens=get_int(usage, "input_tokens"),
+        output_tokens=get_int(usage, "output_tokens"),
+    )
+
+
+def _call(index: int, call: object) -> ToolCall:
     """Return a recorded tool call; arguments may be an object or JSON text."""
+    if not isinstance(call, Mapping):
+        raise ConfigError(
+            f"a recorded tool call is {call!r}; write an object with `name` and `args`"
+        )
+    call = cast("Mapping[str, Any]", call)
     arguments = call.get("args", call.get("arguments"))
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     name = str(call.get("name", ""))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
 
+from .._nested import read_toml
 from ..errors import ConfigError
 
 __all__ = ["DOES", "Change", "Fault", "Plan", "load_plan"]
@@ -133,7 +133,7 @@ def load_plan(path: str | Path) -> Plan:
     """
     file = Path(path)
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = read_toml(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} cannot be read as a plan: {error}") from error
     found: object = document.pop("fault", [])

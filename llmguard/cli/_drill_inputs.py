@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from .. import config
+from .._nested import read_json
 from ..errors import ConfigError, LLMGuardError
 from ..guard import Guard, guard_of
 from ..guard._binder import visible_signature
@@ -82,7 +83,7 @@ def read_inputs(guard: Guard, path: Path) -> Inputs:
 
 def _arguments(guard: Guard, line: str, where: str) -> Mapping[str, Any]:
     try:
-        given: object = json.loads(line)
+        given: object = read_json(line)
     except ValueError as error:
         raise ConfigError(f"{where} is no JSON: {error}") from error
     if not isinstance(given, dict):

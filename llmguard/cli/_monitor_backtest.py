@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .._nested import read_json
 from ..errors import ConfigError
 from ._text import emit_json, table
 
@@ -162,7 +162,7 @@ def _merged(first: Path, second: Path | None) -> Backtest:
 
 def _document(path: Path) -> Any:
     try:
-        return json.loads(path.read_text("utf-8"))
+        return read_json(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{str(path)!r} cannot be read: {error}") from error
 

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from .. import config
+from .._nested import read_json
 from ..errors import LLMGuardError, LockError
 from ..pins import Lock, Pin, naming, read_lock, shutdown_of
 
@@ -101,7 +102,7 @@ def pairs(option: str, given: Sequence[str]) -> dict[str, Any]:
         if not name or not equals:
             raise click.UsageError(f"{option} {each!r} is not NAME=VALUE")
         try:
-            found[name] = json.loads(text)
+            found[name] = read_json(text)
         except ValueError:
             found[name] = text
     return found

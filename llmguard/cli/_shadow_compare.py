@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from .._nested import read_json
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -124,12 +125,10 @@ def _counted(path: Path, ladder: Ladder) -> Tally:
     Raises:
         ConfigError: It is no tally, or one of other settings.
     """
-    import json
-
     from ..shadow import Tally
 
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        document: Any = read_json(path.read_text(encoding="utf-8"))
         return Tally.load(document, ladder)
     except (ConfigError, OSError, TypeError, ValueError) as error:
         raise ConfigError(f"{str(path)!r} cannot be added: {error}") from error

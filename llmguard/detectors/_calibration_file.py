@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from .._nested import read_json
 from ..errors import ConfigError
 
 __all__ = ["read_fields", "write_fields"]
@@ -31,7 +32,7 @@ def read_fields(text: str, types: Mapping[str, Any]) -> dict[str, Any]:
             another type.
     """
     try:
-        document: object = json.loads(text)
+        document: object = read_json(text)
     except ValueError as error:
         raise ConfigError(f"a calibration is JSON; {error}") from error
     held = cast("dict[str, Any]", document) if isinstance(document, dict) else {}

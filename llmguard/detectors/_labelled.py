@@ -6,12 +6,12 @@ import csv
 import gzip
 import hashlib
 import io
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+from .._nested import read_json
 from ..contract._pointer import MISSING, locate
 from ..errors import ConfigError
 from ._calibration import Calibration
@@ -188,7 +188,7 @@ def _records(path: Path, raw: bytes) -> Iterable[tuple[int, Mapping[str, Any]]]:
 
 def _object(line: str, at: str) -> Mapping[str, Any]:
     try:
-        value: object = json.loads(line)
+        value: object = read_json(line)
     except ValueError as error:
         raise ConfigError(f"{at}: not JSON: {error}") from error
     if not isinstance(value, dict):

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, cast
 
+from .._nested import read_toml
 from ..errors import ConfigError, LockError
 from ._lock import LOCK_VERSION, Lock, Route
 from ._pin import Pin
@@ -84,10 +85,9 @@ class _Reader:
         )
 
     def _document(self) -> dict[str, Any]:
-        import tomllib
 
         try:
-            document = tomllib.loads(self.raw.decode())
+            document = read_toml(self.raw.decode())
         except ValueError as error:
             raise LockError(
                 f"{self.name} is not valid TOML: {error}; {_REPAIR}"

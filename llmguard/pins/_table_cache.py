@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from .._nested import read_json
 from .routing import RoutingTable
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def read_table(path: Path, key: CacheKey) -> tuple[RoutingTable | None, str]:
         None when there is nothing to go by; an empty sentence when all is well.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path.read_text(encoding="utf-8"))
         digest = content.pop("sha256")
         if digest != _digest(content) or content["version"] != _VERSION:
             return None, f"the cache {str(path)!r} is damaged: it is not used"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
+from .._nested import read_json
 from ..errors import ConfigError
 from ..store import EvidenceRow, Signature, Store
 from ._author import lock_authors
@@ -224,7 +225,7 @@ def read_approval(text: str, *, source: str) -> Approval:
         ConfigError: It is none.
     """
     try:
-        found = cast("dict[str, Any]", json.loads(text))
+        found = cast("dict[str, Any]", read_json(text))
         return Approval(
             body=dict(found["approval"]),
             signature=str(found["signature"]),
@@ -286,7 +287,7 @@ def _rows(store: Store, request: Request) -> Iterator[Approval]:
     for row in rows:
         for one in row.signatures if row.kind == _KIND else ():
             try:
-                body: object = json.loads(row.body)
+                body: object = read_json(row.body)
             except ValueError:
                 continue
             if isinstance(body, dict):

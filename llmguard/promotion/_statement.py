@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from .._nested import read_json
 from ..contract._digest import canonical
 from ..errors import ConfigError
 from .request import Request
@@ -62,7 +62,7 @@ def read_statement(text: str, *, source: str) -> dict[str, Any]:
         ConfigError: It is none, or one of another format.
     """
     try:
-        found: object = json.loads(text)
+        found: object = read_json(text)
     except ValueError as error:
         raise ConfigError(f"{source} is no JSON: {error}") from None
     document = cast("dict[str, Any]", found) if isinstance(found, dict) else {}

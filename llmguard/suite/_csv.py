@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .._nested import read_json
 from ..errors import ConfigError
 
 __all__ = ["documents"]
@@ -90,7 +91,7 @@ def _argument(key: str, cell: str, where: str) -> dict[str, Any]:
     if not colon or kind != "json":
         return {key: cell}
     try:
-        return {name: json.loads(cell)}
+        return {name: read_json(cell)}
     except ValueError as error:
         raise ConfigError(f"{where}: the cell of `{key}` is no JSON: {error}") from None
 

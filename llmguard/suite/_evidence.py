@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from .._nested import read_json
 from ..contract._digest import canonical, digest_of
 from ..errors import ConfigError
 from ..store import EvidenceRow, Signature
@@ -159,7 +159,7 @@ class Evidence:
             ConfigError: It is no evidence, or of a newer format.
         """
         try:
-            data = cast("dict[str, Any]", json.loads(body))
+            data = cast("dict[str, Any]", read_json(body))
             if data["format"] != _FORMAT:
                 raise ConfigError(
                     f"evidence of format {data['format']!r} was written by another "

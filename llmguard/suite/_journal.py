@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from .._nested import read_json
 from ..errors import ConfigError
 from ._lines import Entry, entry_of, line_of
 
@@ -84,7 +85,7 @@ class _Reading:
     def feed(self, line: bytes, number: int) -> None:
         """Read one whole line."""
         try:
-            document = json.loads(line)
+            document = read_json(line)
             if number == 1:
                 self._begin(document)
             elif "event" in document:

@@ -5,12 +5,12 @@ There is none built in: a price that has changed would spend somebody's money.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from .._nested import read_toml
 from ..errors import ConfigError
 from ..outcome import Usage
 from ..pins import Pin
@@ -76,7 +76,7 @@ def read_prices(path: str | Path) -> Prices:
         ConfigError: The file cannot be read or says something else.
     """
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        document = read_toml(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"the prices {str(path)!r} cannot be read: {error}; write one table per "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
+from .._nested import read_toml
 from ..errors import ConfigError
 from ._cases import case_from, read_cases
 from ._load import load_attribute
@@ -80,7 +80,7 @@ def read_suite(path: Path) -> Suite:
 
 def _document(path: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"the suite {str(path)!r} cannot be read: {error}") from error
 

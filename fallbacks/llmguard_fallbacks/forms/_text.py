@@ -168,7 +168,7 @@ def dump(value: object) -> str:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
         if not is_plain(text):
             text = json.dumps(value, indent=2, allow_nan=False)
-        back = json.loads(text)
+        back = load(text)
     except (TypeError, ValueError) as error:
         raise ValueError(f"cannot be written as JSON: {error}") from None
     if not same(back, value):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
+from llmguard._nested import read_json
 from llmguard.store import answer_violations
 
 __all__ = ["assemble", "describe", "example", "fields_of", "parse_text"]
@@ -49,7 +50,7 @@ def assemble(schema: Schema | None, pairs: Iterable[str]) -> dict[str, object]:
 def parse_text(text: str, part: Schema, root: Schema) -> object:
     """Return `text` as the value that `part` of the schema `root` takes."""
     try:
-        value: object = json.loads(text)
+        value: object = read_json(text)
     except ValueError:
         return text
     if _fits(value, part, root) or not _fits(text, part, root):

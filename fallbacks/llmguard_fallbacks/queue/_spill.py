@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from llmguard._nested import read_json
 from llmguard.errors import QueueError, StoreError
 from llmguard.store import NewTicket, Store
 
@@ -73,7 +74,14 @@ def replay(store: Store, folder: Path) -> int:
             store.tickets.enqueue(_read(path))
         except FileNotFoundError:
             continue  # another process was faster
-        except (QueueError, TypeError, ValueError):
+        except (QueueError, AttributeError, TypeError, ValueError):
+            path.replace(path.with_suffix(".refused"))
+            continue
+        except StoreError:
+            if not _taken(store, path.stem):
+                raise
+            # Another ticket has its id: it could never be brought in, and what waits
+            # behind it neither.
             path.replace(path.with_suffix(".refused"))
             continue
         path.unlink(missing_ok=True)
@@ -81,8 +89,18 @@ def replay(store: Store, folder: Path) -> int:
     return brought
 
 
+def _taken(store: Store, ticket_id: str) -> bool:
+    try:
+        store.tickets.get(ticket_id)
+    except QueueError:
+        return False
+    return True
+
+
 def _read(path: Path) -> NewTicket:
-    fields: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    fields: dict[str, Any] = read_json(path.read_text("utf-8"))
+    if fields.get("id") != path.stem:
+        raise ValueError(f"{path.name} holds the ticket {fields.get('id')!r}")
     # It was promised under this id, whatever else is asked by now.
     fields |= {"coalesce": False, "max_open": None}
     return NewTicket(**fields)

@@ -156,8 +156,8 @@ async def _not_here(request: Request, error: Exception) -> Response:
     return _answer(
         ApiError(
             error.status_code,
-            f"{request.method} {request.url.path}: {error.detail}; this server has "
-            "POST /v1/chat/completions, POST /v1/responses, GET /v1/models",
+            f"{request.method} {request.scope['path']}: {error.detail}; this server "
+            "has POST /v1/chat/completions, POST /v1/responses, GET /v1/models",
         )
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from typing import TYPE_CHECKING, Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from starlette.requests import Request
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["admit", "host_name", "read_json"]
 
 _OPEN: Final = frozenset({"/health"})
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
 
 
 def admit(path: str, headers: Headers, settings: ServeSettings) -> None:
@@ -81,17 +83,30 @@ async def read_json(request: Request, settings: ServeSettings) -> Any:
             code="request_timeout",
         ) from None
     try:
-        return json.loads(data)
+        body = json.loads(data, parse_constant=_refuse_constant)
+        if b"\\u" in data or b"\xed" in data:
+            # Half of a pair, which Python reads from its UTF-8 as well, is no text
+            # that a model could be given, or an answer could repeat.
+            json.dumps(body, ensure_ascii=False).encode()
     except RecursionError:
         raise ApiError(400, "the JSON is nested too deeply", code="json") from None
+    except UnicodeEncodeError:
+        raise ApiError(
+            400, "the JSON has an escape that is half of a character pair", code="json"
+        ) from None
     except ValueError as error:
         raise ApiError(400, f"the body is not JSON: {error}", code="json") from None
+    return body
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")
 
 
 async def _read(request: Request, most: int) -> bytes:
     data = bytearray()
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
+    if _WHOLE.fullmatch(declared) and int(declared) > most:
         raise _too_large(most)
     async for piece in request.stream():
         data += piece

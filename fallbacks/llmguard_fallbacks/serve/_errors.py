@@ -47,9 +47,9 @@ class ApiError(Exception):
         """Return the JSON that clients of OpenAI's API understand."""
         return {
             "error": {
-                "message": str(self),
+                "message": _writable(str(self)),
                 "type": self.kind,
-                "param": self.param,
+                "param": None if self.param is None else _writable(self.param),
                 "code": self.code,
             }
         }
@@ -62,6 +62,11 @@ class ApiError(Exception):
         if self.status == 401:  # noqa: PLR2004 - an HTTP status
             found["www-authenticate"] = "Bearer"
         return found
+
+
+def _writable(text: str) -> str:
+    """Return the text with a mark for what UTF-8 cannot hold: a path may have it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def busy(message: str, retry_after: int) -> ApiError:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
+from llmguard._nested import read_json
 from llmguard.errors import ConfigError
 from llmguard.pins import sha256_file
 
@@ -131,7 +132,7 @@ class Shelf:
         known = {f.name for f in fields(WeightsRecord)}
         for path in sorted(self.directory.glob("*.json")):
             try:
-                data = cast("dict[str, Any]", json.loads(path.read_text("utf-8")))
+                data = cast("dict[str, Any]", read_json(path.read_text("utf-8")))
                 yield WeightsRecord(**{k: v for k, v in data.items() if k in known})
             except (ValueError, TypeError, AttributeError) as error:
                 raise ConfigError(

@@ -6,7 +6,6 @@ is stale.
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import click
 
+from llmguard._nested import read_json
 from llmguard.cli._pin_io import PinGroup, emit, from_lock_directory, lock_option, pairs
 from llmguard.cli._text import table
 from llmguard.errors import ConfigError
@@ -242,7 +242,7 @@ def _facts(record: WeightsRecord) -> str:
 
 def _schema(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{str(path)!r} is no JSON: {error}") from error
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..._nested import read_json
 from ...errors import ConfigError
 from ._calibrate import CALIBRATION, Calibration, block_of, calibrate
 from ._context import Context
@@ -135,7 +136,7 @@ class Baseline:
             ConfigError: It is no baseline, or one that this version cannot use.
         """
         try:
-            read: Any = json.loads(text)
+            read: Any = read_json(text)
             if read["format"] != _FORMAT:
                 raise ConfigError(
                     f"the baseline has format {read['format']!r}, this llmguard reads "

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+from ..._nested import read_json
 from ...errors import ConfigError
 from ._extract import prompt_text, value_text
 
@@ -101,7 +101,7 @@ def _open(path: Path) -> IO[str]:
 
 def _object(text: str, path: str | Path, number: int) -> dict[str, Any]:
     try:
-        read: object = json.loads(text)
+        read: object = read_json(text)
     except ValueError as error:
         raise ConfigError(f"{str(path)!r}, line {number}: {error}") from error
     if not isinstance(read, dict):
@@ -128,6 +128,6 @@ def _structured(given: object) -> object:
     if not given.lstrip().startswith(("{", "[")):
         return None
     try:
-        return cast("object", json.loads(given))
+        return cast("object", read_json(given))
     except (ValueError, RecursionError):
         return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+from ..._nested import read_json, read_toml
 from ...contract import Contract
 from ...errors import ConfigError
 from .._judge import Thresholds
@@ -136,7 +135,7 @@ def rule_of(name: str, given: object) -> Rule:
 
 def _file(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = read_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"the settings {str(path)!r} cannot be read: {error}"
@@ -169,7 +168,7 @@ def _schema(given: object, where: Path) -> dict[str, object] | None:
         return _unwrapped(given)
     path = where / str(given)
     try:
-        found: object = json.loads(path.read_text(encoding="utf-8"))
+        found: object = read_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"the schema {str(path)!r} cannot be read: {error}"

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, cast
 
+from ..._nested import read_json
 from ...errors import ConfigError
 from .._report import Report
 
@@ -57,7 +58,7 @@ def load(source: Path | Mapping[str, Any]) -> Report:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        found: object = _json.loads(path.read_text(encoding="utf-8"))
+        found: object = read_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"the report {str(path)!r} cannot be read: {error}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
 from ... import config
+from ..._nested import read_json
 from ...contract._digest import canonical, digest_of
 from ...contract._fields import pick
 from ...contract._pointer import split_field
@@ -231,7 +232,7 @@ class _Memo:
         known: dict[str, Mapping[str, Any]] = {}
         for line in self._path.read_text(encoding="utf-8").splitlines():
             try:
-                row = json.loads(line)
+                row = read_json(line)
                 known[row["key"]] = {k: row[k] for k in ("reason", "passes")}
             except (ValueError, KeyError, TypeError):
                 continue  # a line that was cut off: that answer is graded again

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, cast
 
+from ..._nested import read_json
 from ...errors import ConfigError
 from .._report import Report
 
@@ -71,7 +72,7 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], st
         except OSError as error:
             raise ConfigError(f"the report {name} cannot be read: {error}") from error
     try:
-        found: object = _json.loads(text)
+        found: object = read_json(text)
     except ValueError as error:
         raise ConfigError(f"{name} is no JSON: {error}") from error
     if not isinstance(found, Mapping):
