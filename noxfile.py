@@ -179,6 +179,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def fuzz(session: nox.Session) -> None:
+    """Fuzz what reads strangers' bytes; `-- TARGET --seconds N` for one, for longer."""
+    _install(session, "test", "proof")
+    session.run("python", "tests/fuzz/fuzz.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
 def demo(session: nox.Session) -> None:
     """Run the demo."""
     _install(session)
