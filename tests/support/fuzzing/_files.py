@@ -22,8 +22,8 @@ from llmguard.shadow.files._records import BadRecordError, Row
 from llmguard.store import SqliteStore, Store
 from llmguard.suite._cases import read_cases
 from llmguard.suite._journal import read_journal
-from llmguard_fallbacks._queue_spill import replay
 from llmguard_fallbacks._rules_file import read_rules
+from llmguard_fallbacks.queue._spill import replay
 from llmguard_fallbacks.weights._gguf import GGUFError, read_header
 
 from ._bytes import Cut
