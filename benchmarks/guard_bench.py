@@ -54,6 +54,7 @@ class Instant:
     """A provider that answers at once."""
 
     remote: bool = False
+    bounded: bool = True
     reply: Reply = REPLY
 
     def complete(self, request: Request) -> Reply:
@@ -108,6 +109,15 @@ def pinned_body(text: str, *, model: Model = INJECTED) -> Person:
     return model.complete(text)
 
 
+def opaque_body(text: str, *, model: Model = INJECTED) -> Person:
+    return _same(model.complete(text))
+
+
+def _same(answer: Person) -> Person:
+    """Stand for whatever may hang, as far as the guard can tell."""
+    return answer
+
+
 async def apinned_body(text: str, *, model: Model = INJECTED) -> Person:
     return await model.acomplete(text)
 
@@ -135,9 +145,9 @@ def _parts() -> dict[str, Case]:
 
 def _cases(on: asyncio.Runner) -> dict[str, Case]:
     chain, last = fallback_chain(static("none")), fallback_chain(static(LAST))
-    full, afull = (
-        last(contract(Person)(pinned(PIN)(pinned_body))),
-        last(contract(Person)(pinned(PIN)(apinned_body))),
+    full, opaque, afull = (
+        last(contract(Person)(pinned(PIN)(each)))
+        for each in (pinned_body, opaque_body, apinned_body)
     )
     judged = last(contract(Person)(body))
     return {
@@ -146,8 +156,9 @@ def _cases(on: asyncio.Runner) -> dict[str, Case]:
         **_parts(),
         "deadline, chain, breaker": inline(many(chain(body))),
         "... and contract": inline(many(judged)),
-        "... and model (all)": inline(many(full)),
-        "all, on a courier thread": many(full),
+        "... and model (all)": inline(many(opaque)),
+        "all, a body that waits for its model only": many(full),
+        "all, any other body (courier thread)": many(opaque),
         "async body": amany(abody, on),
         "async: deadline, chain, breaker": amany(chain(abody), on),
         "async: all": amany(afull, on),

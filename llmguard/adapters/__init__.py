@@ -15,6 +15,7 @@ from .provider import (
     close_providers,
     known_providers,
     provider_for,
+    ready_provider,
     register_provider,
 )
 from .replies import read_reply, reply_failure
@@ -44,6 +45,7 @@ __all__ = [
     "known_providers",
     "provider_for",
     "read_reply",
+    "ready_provider",
     "record_to",
     "register_provider",
     "remote_calls",

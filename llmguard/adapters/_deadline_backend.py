@@ -10,11 +10,20 @@ what it is given, so neither has to be imported.
 
 from __future__ import annotations
 
+import sys
 import time
 from contextvars import ContextVar
 from typing import Any, Final
 
-__all__ = ["DEADLINE", "AsyncDeadlineBackend", "DeadlineBackend", "install"]
+from ._resolve import addresses_of
+
+__all__ = [
+    "DEADLINE",
+    "AsyncDeadlineBackend",
+    "DeadlineBackend",
+    "install",
+    "keeps_deadlines",
+]
 
 DEADLINE: Final[ContextVar[float | None]] = ContextVar(
     "llmguard_deadline", default=None
@@ -24,6 +33,9 @@ DEADLINE: Final[ContextVar[float | None]] = ContextVar(
 _EXPIRED: Final = 0.001
 """Seconds given to an operation after the deadline: it then raises its own timeout."""
 
+_PIECE: Final = 1 << 14
+"""Bytes written at once: a reader that trickles restarts the timeout with each send."""
+
 
 def install(client: Any) -> bool:
     """Wrap the network backends of an httpx client; return False when it has none.
@@ -31,9 +43,7 @@ def install(client: Any) -> bool:
     httpx offers no public way to set a backend. Where a version moved the private
     field, the response stream's own check still ends a call between two chunks.
     """
-    transports = [getattr(client, "_transport", None)]
-    transports += list(getattr(client, "_mounts", {}).values())
-    pools = [pool for t in transports if (pool := getattr(t, "_pool", None))]
+    pools = _pools(client)
     for pool in pools:
         backend = getattr(pool, "_network_backend", None)
         if backend is None:
@@ -42,6 +52,24 @@ def install(client: Any) -> bool:
         wrapper = AsyncDeadlineBackend if is_async else DeadlineBackend
         pool._network_backend = wrapper(backend)  # noqa: SLF001 - see the docstring
     return bool(pools)
+
+
+def keeps_deadlines(client: Any) -> bool:
+    """Tell whether every wait of a client ends at the deadline.
+
+    Through a proxy it may not: TLS within TLS reads with a timeout for each piece.
+    """
+    return bool(pools := _pools(client)) and all(
+        type(pool).__name__ == "ConnectionPool"
+        and isinstance(getattr(pool, "_network_backend", None), DeadlineBackend)
+        for pool in pools
+    )
+
+
+def _pools(client: Any) -> list[Any]:
+    transports = [getattr(client, "_transport", None)]
+    transports += list(getattr(client, "_mounts", {}).values())
+    return [pool for t in transports if (pool := getattr(t, "_pool", None))]
 
 
 def _left(timeout: float | None) -> float | None:
@@ -68,7 +96,12 @@ class _Stream:
         return self._stream.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> Any:
-        return self._stream.write(buffer, _left(timeout))
+        if len(buffer) <= _PIECE:
+            self._stream.write(buffer, _left(timeout))
+            return
+        view = memoryview(buffer)
+        for start in range(0, len(buffer), _PIECE):
+            self._stream.write(view[start : start + _PIECE], _left(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -83,6 +116,9 @@ class _Stream:
 class _AsyncStream(_Stream):
     """The same for asyncio: reads and writes of the base are awaited by the caller."""
 
+    def write(self, buffer: bytes, timeout: float | None = None) -> Any:
+        return self._stream.write(buffer, _left(timeout))
+
     async def aclose(self) -> None:
         await self._stream.aclose()
 
@@ -95,15 +131,51 @@ class _AsyncStream(_Stream):
         return _AsyncStream(inner)
 
 
+def _errors(backend: Any) -> tuple[type[Exception], type[Exception]]:
+    """Return what a backend's package raises when a connection fails."""
+    package = sys.modules[type(backend).__module__.partition(".")[0]]
+    return package.ConnectTimeout, package.ConnectError
+
+
 class DeadlineBackend:
     """Opens connections that keep to the deadline; `sleep` is passed on."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
 
-    def connect_tcp(self, *args: Any, **options: Any) -> Any:
-        """Open a TCP connection."""
-        return _Stream(self._backend.connect_tcp(*args, **_bounded(options)))
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, **options: Any
+    ) -> Any:
+        """Open a TCP connection to the first address that answers.
+
+        The name is looked up within the time, too, and an address that does not answer
+        leaves some of it to the others.
+        """
+        addresses = self._addresses(host, port, timeout)
+        for others in range(len(addresses) - 1, -1, -1):
+            left = _left(timeout)
+            share = left if left is None or not others else left / (others + 1)
+            try:
+                return _Stream(
+                    self._backend.connect_tcp(
+                        addresses[-1 - others], port, timeout=share, **options
+                    )
+                )
+            except _errors(self._backend):
+                if not others:
+                    raise
+        raise AssertionError(addresses)  # a lookup that succeeds has an address
+
+    def _addresses(
+        self, host: str, port: int, timeout: float | None
+    ) -> tuple[str, ...]:
+        timed_out, failed = _errors(self._backend)
+        try:
+            return addresses_of(host, port, _left(timeout))
+        except TimeoutError as error:
+            raise timed_out(str(error)) from error
+        except OSError as error:
+            raise failed(str(error)) from error
 
     def connect_unix_socket(self, *args: Any, **options: Any) -> Any:
         """Open a Unix domain socket."""
@@ -117,8 +189,10 @@ class DeadlineBackend:
 class AsyncDeadlineBackend(DeadlineBackend):
     """The same for asyncio; an async `sleep` is passed on as it is."""
 
-    async def connect_tcp(self, *args: Any, **options: Any) -> Any:
-        """Open a TCP connection."""
+    async def connect_tcp(  # pyright: ignore[reportIncompatibleMethodOverride] - both are called by keyword
+        self, *args: Any, **options: Any
+    ) -> Any:
+        """Open a TCP connection; event loops look names up in threads of their own."""
         connect = self._backend.connect_tcp
         return _AsyncStream(await connect(*args, **_bounded(options)))
 

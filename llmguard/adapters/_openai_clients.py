@@ -16,6 +16,7 @@ from ..errors import ConfigError, TierFailedError, TierUnavailableError
 from ..outcome import Kind
 from ..reply import Reply
 from . import remote_calls
+from ._deadline_backend import keeps_deadlines
 from ._http import facade, guarded_client
 from ._openai_stream import ChatStream, ResponsesStream
 from ._sse import Ear
@@ -55,7 +56,13 @@ class OpenAIClients:
         """Drop every client without closing it, as a forked child must."""
         self._lock = threading.Lock()
         self._sync: Any = None
+        self._bounded = False
         self._async: dict[int, _LoopClient] = {}
+
+    @property
+    def bounded(self) -> bool:
+        """True when the client of threads is there and keeps to its deadlines."""
+        return self._bounded
 
     def sync(self) -> Any:
         """Return the client that all threads share."""
@@ -64,6 +71,7 @@ class OpenAIClients:
             with self._lock:
                 if self._sync is None:
                     self._sync = self._build(is_async=False)
+                    self._bounded = keeps_deadlines(self._sync._client)  # noqa: SLF001 - the SDK offers no getter
                 client = self._sync
         return self._with_key(client)
 
@@ -124,6 +132,7 @@ class OpenAIClients:
         """Close the client of threads; clients of event loops end with their loop."""
         with self._lock:
             client, self._sync = self._sync, None
+            self._bounded = False
         if client is not None:
             client.close()
 

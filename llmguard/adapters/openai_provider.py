@@ -47,6 +47,11 @@ class OpenAIProvider:
         self.clients = OpenAIClients(pin)
 
     @property
+    def bounded(self) -> bool:
+        """True once the client is made: importing the SDK takes its own time."""
+        return self.clients.bounded
+
+    @property
     def remote(self) -> bool:
         """True unless the endpoint is on this machine."""
         return self.clients.remote

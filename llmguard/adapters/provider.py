@@ -21,6 +21,7 @@ __all__ = [
     "close_providers",
     "known_providers",
     "provider_for",
+    "ready_provider",
     "register_provider",
 ]
 
@@ -34,6 +35,10 @@ class Provider(Protocol):
 
     Failures are raised: SDK errors as they are (`classify` reads them), or a
     `CallError`. Providers are shared by threads and by event loops.
+
+    A provider may say `bounded = True`: from then on `complete` ends by itself within
+    `request.timeout`, whatever the other side does. Sync bodies that wait for nothing
+    else then run in the caller's thread. One that may hang says nothing.
     """
 
     @property
@@ -137,6 +142,11 @@ def provider_for(pin: Pin) -> Provider:
             _registry.providers[pin.id] = factory(pin)
             _registry.names[pin.id] = pin.provider
         return _registry.providers[pin.id]
+
+
+def ready_provider(pin: Pin) -> Provider | None:
+    """Return the provider of a pin if it was made already; nothing is made."""
+    return _registry.providers.get(pin.id)
 
 
 def register_provider(name: str, factory: ProviderFactory) -> None:

@@ -63,6 +63,11 @@ class ReplayProvider:
         self._path = Path(pin.model) if path is None else Path(path)
         self._records: dict[str, list[dict[str, Any]]] | None = None
 
+    @property
+    def bounded(self) -> bool:
+        """True once the recording is read: its answers come from memory."""
+        return self._records is not None
+
     def complete(self, request: Request) -> Reply:
         """Return the next recorded answer to a request."""
         record = self._draw(request)

@@ -16,6 +16,7 @@ from ._check import Bound, Check, as_check, bind, run_checks
 from ._confidence import Confidence, Source, confidence_source
 from ._digest import digest_of, source_digest
 from ._make import (
+    OWN_DETECTORS,
     check_list,
     is_exact,
     make_shape,
@@ -202,6 +203,19 @@ class Contract:
     def inputs(self) -> frozenset[str]:
         """Names of the inputs that its checks read."""
         return frozenset(name for each in self._checks for name in each.check.inputs)
+
+    @property
+    def runs_own_code(self) -> bool:
+        """True when judging runs functions of its author, which may take any time.
+
+        Checks, validators of types, a detector of refusals, a source of confidence.
+        """
+        return (
+            bool(self._checks)
+            or self._confidence is not None
+            or self._refusal not in OWN_DETECTORS
+            or self._shape.own_code
+        )
 
     def judge(self, reply: Reply, inputs: Mapping[str, object] = _NO_INPUTS) -> Verdict:
         """Judge an answer; never raises.

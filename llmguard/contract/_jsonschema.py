@@ -88,6 +88,11 @@ class SchemaShape:
         _check_references(own, registry, dialect)
         self.unchecked_formats = _warn_formats(self.schema, name)
 
+    @property
+    def own_code(self) -> bool:
+        """False: a document has no functions."""
+        return False
+
     def read(self, document: object, text: str) -> tuple[object, list[Violation]]:
         """Validate a document; the text is not needed."""
         del text

@@ -15,6 +15,7 @@ from ._show import show
 from ._typed import TypedShape, show_type
 
 __all__ = [
+    "OWN_DETECTORS",
     "check_list",
     "is_exact",
     "make_shape",
@@ -123,3 +124,7 @@ def refusal_detector(
 def _never(text: str) -> bool:
     del text
     return False
+
+
+OWN_DETECTORS: Final = (is_refusal, _never)
+"""Detectors of refusals that come with the library."""

@@ -46,6 +46,11 @@ class Shape(Protocol):
     names: Mapping[str, object] | bool
     unchecked_formats: tuple[str, ...]
 
+    @property
+    def own_code(self) -> bool:
+        """True when reading a value runs functions of the contract's author."""
+        ...
+
     def read(self, document: object, text: str) -> tuple[object, list[Violation]]:
         """Validate a document, given also as its JSON text."""
         ...

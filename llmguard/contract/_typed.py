@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TypedShape", "show_type"]
 
+_FACTORIES: Final[tuple[object, ...]] = (list, dict, set, tuple, frozenset)
+_NOT_READING: Final = frozenset({"metadata", "serialization"})
 _NO_TYPES: Final[tuple[type, ...]] = (str, int, float, list, tuple, set)
 
 
@@ -47,6 +49,11 @@ class TypedShape:
         self.unchecked_formats: tuple[
             str, ...
         ] = ()  # pydantic validates by type, not by format
+
+    @property
+    def own_code(self) -> bool:
+        """True when reading a value runs functions that are not pydantic's own."""
+        return _runs_functions(self._adapter.core_schema)
 
     def read(self, document: object, text: str) -> tuple[object, list[Violation]]:
         """Validate a document; raises what a user's own validator raises."""
@@ -95,6 +102,27 @@ def _refuse_instances(kind: Any) -> None:
             f"a contract needs a type, not an instance of `{made_by.__name__}`; "
             f"pass `{made_by.__name__}` itself"
         )
+
+
+def _runs_functions(core: object) -> bool:
+    """Look for validators, factories and hooks in a core schema of pydantic."""
+    pending, seen = [core], set[int]()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list | tuple):
+            pending.extend(cast("list[object]", node))
+        if not isinstance(node, dict) or id(cast("object", node)) in seen:
+            continue
+        members = cast("dict[str, object]", node)
+        seen.add(id(members))
+        if str(members.get("type")).startswith("function-") or any(
+            members.get(hook) for hook in ("custom_init", "post_init")
+        ):
+            return True
+        if members.get("default_factory", list) not in _FACTORIES:
+            return True
+        pending.extend(v for k, v in members.items() if k not in _NOT_READING)
+    return False
 
 
 def show_type(kind: object) -> str:

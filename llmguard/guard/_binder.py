@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-__all__ = ["INJECTED", "Binder", "visible_signature"]
+__all__ = ["INJECTED", "MODEL", "Binder", "visible_signature"]
 
-_MODEL: Final = "model"
+MODEL: Final = "model"
+"""Name of the parameter that `@pinned` fills."""
 _EMPTY: Final = inspect.Parameter.empty
 
 
@@ -44,7 +45,7 @@ def visible_signature(
     signature = _evaluated(function)
     if not hide_model:
         return signature
-    shown = [p for p in signature.parameters.values() if p.name != _MODEL]
+    shown = [p for p in signature.parameters.values() if p.name != MODEL]
     return signature.replace(parameters=shown)
 
 
@@ -67,7 +68,7 @@ class Binder:
         full = inspect.signature(function)
         self._model_at = self._find_model(full) if has_model else None
         shown = [
-            p for p in full.parameters.values() if not (has_model and p.name == _MODEL)
+            p for p in full.parameters.values() if not (has_model and p.name == MODEL)
         ]
         self._signature = full.replace(parameters=shown)
         self._fast = all(
@@ -86,7 +87,7 @@ class Binder:
     def _find_model(signature: inspect.Signature) -> int | None:
         """Return the place of a positional `model`; None for a keyword-only one."""
         for place, parameter in enumerate(signature.parameters.values()):
-            if parameter.name == _MODEL:
+            if parameter.name == MODEL:
                 return None if parameter.kind is parameter.KEYWORD_ONLY else place
         return None
 
@@ -153,5 +154,5 @@ class Binder:
         """Return the arguments with the model in its place."""
         place = self._model_at
         if place is None or len(args) < place:
-            return args, {**kwargs, _MODEL: model}
+            return args, {**kwargs, MODEL: model}
         return (*args[:place], model, *args[place:]), kwargs

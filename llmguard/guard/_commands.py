@@ -6,7 +6,9 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .._dataclass import dataclass
+from ..adapters import ready_provider
 from ..errors import ConfigError
+from ._bounded import all_scalars
 from ._deadline import CALL_CONTEXT, CallContext
 from ._judge import judge
 
@@ -115,6 +117,15 @@ class Run:
         self.left = False
         self.checking = False
         self.judged: Judged | None = None
+
+    def is_bounded(self) -> bool:
+        """Tell whether it ends by itself when its time is over: no thread is needed."""
+        call = self.call
+        pin = call.pins[self.step.index]
+        if pin is None or call.runtime.chaos is not None:
+            return False
+        provider = ready_provider(pin)
+        return getattr(provider, "bounded", False) and all_scalars(call.inputs.values())
 
     def remaining(self) -> float:
         """Return the seconds left of this attempt."""

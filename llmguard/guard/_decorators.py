@@ -257,7 +257,8 @@ def fallback_chain(
             them until the whole is known to be good (`buffer`).
         isolate: False runs a sync body in the caller's own thread: thread-locals are
             visible and some 40 us are saved, but only the model's client keeps the
-            deadline, not the rest of the body.
+            deadline, not the rest of the body. A body that does nothing but ask its
+            model runs there anyway.
         idempotent: False when a second run of the function or of a tier for the same
             call would do harm; `on_pin` runs the body again. Then nothing is exercised,
             and a shadow repeats the model's call only. True says that it does none, so

@@ -49,7 +49,12 @@ def _perform(flow: Flow, command: object, runtime: Runtime) -> Any:
 
 def _execute(command: object, runtime: Runtime) -> Result:
     if isinstance(command, Run):
-        if runtime.couriers is None or command.step.direct:
+        step = command.step
+        if (
+            runtime.couriers is None
+            or step.direct
+            or (step.bounded and command.is_bounded())
+        ):
             try:
                 return Result(command.invoke())
             except Exception as error:  # noqa: BLE001 - classified by the engine

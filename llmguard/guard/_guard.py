@@ -19,6 +19,7 @@ from .. import config
 from .._dataclass import dataclass
 from ..errors import ConfigError
 from ._binder import Binder, visible_signature
+from ._bounded import waits_for_model_only
 from ._builtin_tiers import FunctionTier
 from ._call import Call
 from ._drive_sync import drive, drive_stream
@@ -145,6 +146,16 @@ class Guard:
         routed = any(s.pins is not None and s.pins.route for s in self.steps)
         durable = any(getattr(tier, "durable", False) for tier in self.tiers)
         return routed or durable or config.where()["store"] != "default"
+
+    @cached_property
+    def bounded(self) -> bool:
+        """True when the body waits for its model only, and no own code judges it."""
+        return (
+            self.kind == "sync"
+            and self.isolate
+            and not (self.contract is not None and self.contract.runs_own_code)
+            and waits_for_model_only(self.function)
+        )
 
     @property
     def pin_name(self) -> str:

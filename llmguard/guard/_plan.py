@@ -111,6 +111,8 @@ class Step:
         inline: It needs neither a thread nor a time limit.
         direct: It runs in the caller's own thread: it is inline, opens a stream (which
             runs none of its code yet), or is a body that is not isolated.
+        bounded: It is a body that can wait for nothing but its model, judged by no
+            code of its author: it needs a thread only where the provider may hang.
         awaited: It answers with an awaitable.
         bulkhead: Bounds how many calls are in it; None for no bound.
         reserved: Seconds that the tiers below it ask for together.
@@ -125,6 +127,7 @@ class Step:
     pins: PinSource | None = None
     inline: bool = False
     direct: bool = False
+    bounded: bool = False
     awaited: bool = False
     bulkhead: Bulkhead | None = None
     reserved: float = 0.0
@@ -182,6 +185,7 @@ def _body(
         options=options,
         pins=pins,
         direct=guard.is_stream or not guard.isolate,
+        bounded=guard.bounded,
         awaited=guard.kind == "async",
         bulkhead=_bulkhead(options),
     )
