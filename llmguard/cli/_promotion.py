@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from .. import config
-from ..errors import LLMGuardError, LockError
+from ..errors import ConfigError, LLMGuardError, LockError
+from ..promotion._when import read_time
 from ._text import emit_json
 
 if TYPE_CHECKING:
@@ -102,22 +103,10 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[repor
         """Read a time as epoch seconds; ISO without a zone is UTC."""
         if isinstance(value, float):
             return value
-        text = str(value).strip().removesuffix(" ago")
-        if found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text):
-            size = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[found[2]]
-            return time.time() - float(found[1]) * size
-        if re.fullmatch(r"\d{9,}(\.\d+)?", text):
-            return float(text)
         try:
-            at = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(
-                f"{value!r} is no time; write 2026-11-29T20:15:00Z, 2h, 3d, or epoch "
-                "seconds",
-                param,
-                ctx,
-            )
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+            return read_time(str(value), now=time.time())
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
 
 
 def moment(at: float) -> str:

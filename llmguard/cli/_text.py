@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from ..clock import age
+
 __all__ = ["age", "emit_json", "table"]
 
 
@@ -25,14 +27,6 @@ def table(rows: Iterable[Sequence[object]], *, indent: int = 2) -> str:
         ).rstrip()
         for row in texts
     )
-
-
-def age(seconds: float) -> str:
-    """Return a span as one unit: `4s`, `12m`, `3h`, `2d`."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{max(0.0, seconds):.0f}s"
 
 
 def emit_json(document: object) -> None:

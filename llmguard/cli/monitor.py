@@ -16,7 +16,6 @@ from ._monitor_backtest import backtest
 from ._text import age, emit_json, table
 
 if TYPE_CHECKING:
-    from ..monitor.sketch import Sketch
     from ..store import Store
 
 __all__ = ["monitor"]
@@ -77,9 +76,11 @@ def status(
 
     Exit code 1 when a version has raised an alarm in the span.
     """
+    from ..monitor._figures import versions_of
+
     store, env = _open(url), _environment(env)
     now = time.time()
-    versions = _versions(store, env, function, now - hours * 3600)
+    versions = versions_of(store, env, function, since=now - hours * 3600)
     if as_json:
         emit_json(versions)
     elif not versions:
@@ -95,64 +96,6 @@ def status(
         click.echo(table(rows))
     if any(version["alarms"] for version in versions):
         raise SystemExit(1)
-
-
-def _versions(
-    store: Store, env: str, function: str | None, since: float
-) -> list[dict[str, Any]]:
-    from ..monitor.sketch import Sketch
-
-    sums: dict[tuple[str, str], Sketch] = {}
-    for row in store.monitor.sketches(env, since=since, function=function):
-        found = sums.setdefault((row.function, row.pin), Sketch())
-        found.merge(Sketch.from_json(row.body))
-    frozen = {
-        (row.function, row.pin): row
-        for row in store.monitor.list_baselines(env, function=function)
-    }
-    alarms = store.events.list(env=env, kind="alarm.", since=since)
-    return [
-        {
-            "function": name,
-            "pin": pin,
-            **_figures(sums.get((name, pin), Sketch())),
-            "baseline": _baseline((name, pin), frozen),
-            "alarms": [
-                {"at": event.at, **event.detail}
-                for event in alarms
-                if event.pin == pin and event.detail.get("function") == name
-            ],
-        }
-        for name, pin in sorted({*sums, *frozen})
-    ]
-
-
-def _figures(sketch: Sketch) -> dict[str, Any]:
-    sizes = {
-        name: {
-            "mean": each.mean,
-            "p50": each.quantile(0.5),
-            "p95": each.quantile(0.95),
-            "n": each.n,
-        }
-        for name, each in sketch.sizes.items()
-        if each.n
-    }
-    return {
-        "answers": sketch.answers,
-        "kinds": dict(sketch.kinds),
-        "outputs": sketch.outputs,
-        "marks": {name: sketch.rate(name) for name in sorted(sketch.marks)},
-        "sizes": sizes,
-        "labels": {name: dict(each) for name, each in sketch.labels.items()},
-    }
-
-
-def _baseline(key: tuple[str, str], frozen: Any) -> dict[str, Any] | None:
-    row = frozen.get(key)
-    if row is None:
-        return None
-    return {"digest": row.digest, "outputs": row.outputs, "frozen_at": row.at}
 
 
 def _line(version: dict[str, Any], now: float) -> tuple[object, ...]:

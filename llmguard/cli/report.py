@@ -11,8 +11,8 @@ from ._promotion import env_of, env_option, json_option, open_there, store_optio
 from ._text import age, emit_json
 
 if TYPE_CHECKING:
+    from ..promotion.overview import TierLine
     from ..store import Store
-    from ._report import TierLine
 
 __all__ = ["report"]
 
@@ -52,7 +52,7 @@ def report(*, weekly: bool, env: str | None, url: str | None, as_json: bool) -> 
 
 
 def _tiers(store: Store) -> list[TierLine]:
-    from ._report import gather
+    from ..promotion.overview import gather
 
     return gather(store, window=_WEEK).tiers
 

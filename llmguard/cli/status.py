@@ -6,8 +6,8 @@ import time
 
 import click
 
+from ..promotion.overview import Report, TierLine, gather
 from ..store import open_store, store_exists, store_name
-from ._report import Report, TierLine, gather
 from ._text import age, emit_json, table
 
 __all__ = ["status"]

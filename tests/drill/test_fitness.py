@@ -22,13 +22,13 @@ from llmguard import (
     static,
 )
 from llmguard.cli import cli
-from llmguard.cli._tier_lines import tier_lines
 from llmguard.contract import Contract
 from llmguard.errors import Deferred
 from llmguard.guard import fitness, guard_of
 from llmguard.guard._drill import Share, drill, drilled_steps, plain, spread
 from llmguard.guard._fitness import fitness_of, split_source
 from llmguard.guard._lone import drill_target
+from llmguard.promotion.overview import tier_lines
 from llmguard.store import open_store
 from llmguard.telemetry.activity import DRILL, EXERCISE
 from llmguard.testing import FakeModel, HttpError

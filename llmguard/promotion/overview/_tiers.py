@@ -1,4 +1,4 @@
-"""The tiers of `llmguard status`: what they did, and what they are worth."""
+"""The tiers of guarded functions: what they did, and what they are worth."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..guard import Fitness
-from ..guard._fitness import fitness_of, split_source
+from ...guard import Fitness
+from ...guard._fitness import fitness_of, split_source
 
 __all__ = ["TierLine", "tier_lines"]
 

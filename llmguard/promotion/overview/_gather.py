@@ -1,4 +1,4 @@
-"""What `llmguard status` knows, gathered from the store; no printing here."""
+"""What runs now, gathered from the store, for `llmguard status` and the console."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
 
-from .. import config
-from ..guard._fitness import PROOF_SECONDS
-from ..store import Store
-from ._routing_lines import RoutingLine, routing_lines, routing_todo
-from ._tier_lines import TierLine, tier_lines
-from ._version_lines import VersionLine, endings, version_lines
+from ... import config
+from ...guard._fitness import PROOF_SECONDS
+from ...store import Store
+from ._routing import RoutingLine, routing_lines, routing_todo
+from ._tiers import TierLine, tier_lines
+from ._versions import VersionLine, endings, version_lines
 
 __all__ = ["Report", "TierLine", "gather"]
 
@@ -40,8 +40,17 @@ class Report:
         return asdict(self)
 
 
-def gather(store: Store, *, window: float, now: float | None = None) -> Report:
-    """Read the store and say what an engineer on call should do."""
+def gather(
+    store: Store, *, window: float, now: float | None = None, env: str | None = None
+) -> Report:
+    """Read the store and say what an engineer on call should do.
+
+    Args:
+        store: The store.
+        window: Seconds that counts go back.
+        now: Epoch seconds; by default the present.
+        env: Environment whose versions are shown; the one of this process by default.
+    """
     now = time.time() if now is None else now
     report = Report(store=store.url, at=now, window=window)
     report.processes = [
@@ -58,7 +67,7 @@ def gather(store: Store, *, window: float, now: float | None = None) -> Report:
         for stats in store.tickets.stats()
     ]
     report.routes = routing_lines(store, report.processes)
-    report.versions = version_lines(store, env=config.load().env, now=now)
+    report.versions = version_lines(store, env=env or config.load().env, now=now)
     report.todo = [
         *_todo(report),
         *routing_todo(store, report.processes, now=now),

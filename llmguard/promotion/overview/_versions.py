@@ -1,4 +1,4 @@
-"""The versions of `llmguard status`: what serves, whose it is, what moved last."""
+"""The versions of routes: what serves, whose it is, what moved last."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import LLMGuardError
-from ..pins import HORIZON, Lock, ending, load_lock
-from ._text import age
+from ...clock import age
+from ...errors import LLMGuardError
+from ...pins import HORIZON, Lock, ending, load_lock
 
 if TYPE_CHECKING:
-    from ..store import Entry, RouteState, Store
+    from ...store import Entry, RouteState, Store
 
 __all__ = ["VersionLine", "endings", "version_lines"]
 
@@ -74,7 +74,7 @@ def _line(
     *,
     now: float,
 ) -> VersionLine:
-    from ..store import Stage
+    from ...store import Stage
 
     declared = lock.routes.get(name) if lock else None
     serves = (state.active if state else None) or (declared.active if declared else "")
@@ -95,6 +95,6 @@ def _line(
 
 
 def _moved(row: Entry, now: float) -> str:
-    from ..promotion._history import sentence
+    from .._history import sentence
 
     return f"{age(now - row.at)} ago by {row.actor}: {sentence(row)}"

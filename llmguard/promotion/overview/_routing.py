@@ -1,4 +1,4 @@
-"""Routing as `llmguard status` shows it: who serves, and which process lags."""
+"""Routing: who serves, and which process lags."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .. import config
-from ..store import Experiment, RouteState, Store
+from ... import config
+from ...store import Experiment, RouteState, Store
 
 __all__ = ["RoutingLine", "routing_lines", "routing_todo"]
 
