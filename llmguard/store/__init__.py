@@ -6,6 +6,7 @@ from ._location import spill_folder
 from ._open import open_store, store_exists, store_name, store_path
 from .answers import answer_violations
 from .backend import Store, StoreHealth
+from .callbacks import Callback, CallbackState, CallbackStore
 from .calls import CallFilter, CallGroup, CallRow, CallStore
 from .counts import CountRow, CountStore
 from .events import Event, EventStore
@@ -18,6 +19,7 @@ from .experiments import (
     ExperimentStore,
     NewExperiment,
 )
+from .feedback import CaseState, FeedbackStore, ProposedCase, TicketLabel
 from .ledger import (
     MAX_WEIGHT,
     Action,
@@ -33,11 +35,14 @@ from .ledger import (
 )
 from .ledger_moves import fold, judge, legal_moves, step
 from .monitoring import BaselineRow, MonitorStore, SketchRow
+from .policies import Agreement, Expiry
 from .problems import (
     AnswerRefusedError,
+    AssignedError,
     IdempotencyError,
     LeaseLostError,
     QueueFullError,
+    ReviewedError,
     RoleRequiredError,
     StoreBusyError,
     StoreFullError,
@@ -47,33 +52,39 @@ from .problems import (
 from .protocol import ActivityStore, BreakerCount, BreakerRow, BreakerStore
 from .shadow import ShadowCount, ShadowPair, ShadowRun, ShadowStore, ShadowTally
 from .sqlite import SqliteStore
+from .ticket_store import TicketStore
 from .tickets import (
     CLOSED,
+    LATE_CAP,
     LEASE,
     WAITING,
     Enqueued,
     NewTicket,
+    Opinion,
     QueueStats,
     TicketEvent,
     TicketRecord,
     TicketState,
-    TicketStore,
     fingerprint,
     new_id,
+    page_cursor,
 )
 from .traffic import AppliedRow, ArmRow, ExposureRow, ServedRow, TrafficStore
 
 __all__ = [
     "CLOSED",
+    "LATE_CAP",
     "LEASE",
     "MAX_WEIGHT",
     "WAITING",
     "Action",
     "ActivityStore",
+    "Agreement",
     "AnswerRefusedError",
     "AppliedRow",
     "Arm",
     "ArmRow",
+    "AssignedError",
     "BaselineRow",
     "BreakerCount",
     "BreakerRow",
@@ -82,6 +93,10 @@ __all__ = [
     "CallGroup",
     "CallRow",
     "CallStore",
+    "Callback",
+    "CallbackState",
+    "CallbackStore",
+    "CaseState",
     "CountRow",
     "CountStore",
     "Enqueued",
@@ -94,7 +109,9 @@ __all__ = [
     "ExperimentConflictError",
     "ExperimentError",
     "ExperimentStore",
+    "Expiry",
     "ExposureRow",
+    "FeedbackStore",
     "IdempotencyError",
     "LeaseLostError",
     "LedgerCheck",
@@ -106,8 +123,11 @@ __all__ = [
     "NewEntry",
     "NewExperiment",
     "NewTicket",
+    "Opinion",
+    "ProposedCase",
     "QueueFullError",
     "QueueStats",
+    "ReviewedError",
     "RoleRequiredError",
     "RouteState",
     "ServedRow",
@@ -125,6 +145,7 @@ __all__ = [
     "StoreFullError",
     "StoreHealth",
     "TicketEvent",
+    "TicketLabel",
     "TicketRecord",
     "TicketState",
     "TicketStateError",
@@ -138,6 +159,7 @@ __all__ = [
     "legal_moves",
     "new_id",
     "open_store",
+    "page_cursor",
     "spill_folder",
     "step",
     "store_exists",

@@ -11,12 +11,14 @@ from ._access import SqlAccess
 from ._activity import SqlActivity
 from ._breaker_counts import SqlBreakerCounts
 from ._breakers import SqlBreakers
+from ._callbacks import SqlCallbacks
 from ._calls import SqlCalls
 from ._counts import SqlCounts
 from ._database import Database
 from ._events import SqlEvents
 from ._evidence import SqlEvidence
 from ._experiments import SqlExperiments
+from ._feedback import SqlFeedback
 from ._ledger import SqlLedger
 from ._monitoring import SqlMonitor
 from ._shadow import SqlShadow
@@ -54,6 +56,8 @@ class SqlStore(ABC):
         self._monitor = SqlMonitor(main, clock=clock)
         self._shadow = SqlShadow(main, clock=clock)
         self._tickets = SqlTickets(main, clock=clock, max_losses=max_losses)
+        self._callbacks = SqlCallbacks(main, clock=clock)
+        self._feedback = SqlFeedback(main, clock=clock)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url!r})"
@@ -80,6 +84,16 @@ class SqlStore(ABC):
     def tickets(self) -> SqlTickets:
         """The human queue."""
         return self._tickets
+
+    @property
+    def callbacks(self) -> SqlCallbacks:
+        """Who is told when tickets are closed."""
+        return self._callbacks
+
+    @property
+    def feedback(self) -> SqlFeedback:
+        """What people's answers say of models."""
+        return self._feedback
 
     @property
     def ledger(self) -> SqlLedger:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._database import Connection
 from ._ticket_rows import BODY, body_values
-from ._ticket_steps import fetch, log, sweep
+from ._ticket_steps import fetch, log, note, sweep
 from .problems import IdempotencyError, QueueFullError
 from .tickets import Enqueued, NewTicket, TicketRecord
 
@@ -48,11 +48,12 @@ def _repeat(
 def _twin(connection: Connection, new: NewTicket, now: float) -> TicketRecord | None:
     row = connection.execute(
         "SELECT t.id FROM tickets t "  # noqa: S608 - the dialect's suffix
-        "WHERE t.queue = ? AND t.fingerprint = ? AND t.role = ? "
+        "WHERE t.queue = ? AND t.fingerprint = ? AND t.role = ? AND t.reviewers = ? "
+        "AND t.assignee = ? "
         "AND t.state IN ('open', 'claimed') "
         "AND (t.state = 'claimed' OR t.expires_at IS NULL OR t.expires_at > ?) LIMIT 1"
         + connection.dialect.for_update,
-        (new.queue, new.fingerprint, new.role, now),
+        (new.queue, new.fingerprint, new.role, new.reviewers, new.assignee, now),
     ).fetchone()
     return None if row is None else fetch(connection, row[0])
 
@@ -74,13 +75,12 @@ def _join(
         ),
     )
     _add_key(connection, new.queue, new.key, twin.id, now)
-    state = str(twin.state)
-    log(
+    _add_callback(connection, new, twin.id)
+    note(
         connection,
-        twin.id,
+        twin,
         now=now,
         event="coalesced",
-        change=(state, state),
         actor=new.function or "caller",
         detail=new.key,
     )
@@ -117,7 +117,8 @@ def _waiting(connection: Connection, queue: str) -> int:
 def _insert(connection: Connection, new: NewTicket, now: float) -> Enqueued:
     connection.execute(
         "INSERT INTO tickets (id, queue, state, role, priority, created_at, due_at, "
-        "expires_at, fingerprint) VALUES (?, ?, 'open', ?, ?, ?, ?, ?, ?)",
+        "expires_at, fingerprint, assignee, reviewers) "
+        "VALUES (?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             new.id,
             new.queue,
@@ -127,6 +128,8 @@ def _insert(connection: Connection, new: NewTicket, now: float) -> Enqueued:
             new.due_at,
             new.expires_at,
             new.fingerprint,
+            new.assignee,
+            new.reviewers,
         ),
     )
     marks = ", ".join("?" * (1 + len(BODY)))
@@ -135,6 +138,7 @@ def _insert(connection: Connection, new: NewTicket, now: float) -> Enqueued:
         (new.id, *body_values(new)),
     )
     _add_key(connection, new.queue, new.key, new.id, now)
+    _add_callback(connection, new, new.id)
     log(
         connection,
         new.id,
@@ -144,6 +148,20 @@ def _insert(connection: Connection, new: NewTicket, now: float) -> Enqueued:
         actor=new.function or "caller",
     )
     return Enqueued(ticket=fetch(connection, new.id), created=True, coalesced=False)
+
+
+def _add_callback(connection: Connection, new: NewTicket, ticket_id: str) -> None:
+    if not new.callback:
+        return
+    # By the asking call's id: whoever repeats the call is told once.
+    connection.execute(
+        "INSERT INTO ticket_callbacks (id, ticket_id, url, state) "
+        "VALUES (?, ?, ?, 'waiting')",
+        (new.id, ticket_id, new.callback),
+    )
+    connection.execute(
+        "UPDATE tickets SET callbacks = callbacks + 1 WHERE id = ?", (ticket_id,)
+    )
 
 
 def _add_key(

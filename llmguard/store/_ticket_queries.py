@@ -2,18 +2,75 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
+from typing import Any, Final, cast
 
+from ..errors import QueueError
 from ._database import Connection, Row
 from ._ticket_rows import SELECT, record
-from .tickets import WAITING, QueueStats, TicketRecord, TicketState
+from .tickets import LATE_CAP, WAITING, QueueStats, TicketRecord, TicketState
 
-__all__ = ["counts", "find", "listing", "stats"]
+__all__ = ["Listing", "counts", "cursor_of", "find", "listing", "stats"]
 
 _DAY = 86400.0
-_SAMPLE = 10_000
+_SAMPLE = 1_000
 _FOUND = 10
+_NEVER = 1e300
+_ENDED: Final = sorted(set(TicketState) - WAITING)
+_DECIDED: Final = frozenset(
+    {TicketState.ANSWERED, TicketState.DELIVERED, TicketState.REJECTED}
+)
+_LATEST: Final = " UNION ALL ".join(
+    "SELECT * FROM (SELECT state, first_claimed_at - created_at AS claim, "  # noqa: S608 - constants
+    f"closed_at - created_at AS close, losses FROM tickets WHERE state = '{state}' "
+    "AND queue = :queue AND closed_at >= :since AND closed_at IS NOT NULL "
+    f"ORDER BY closed_at DESC LIMIT {_SAMPLE}) AS {state}_ones"
+    for state in _ENDED
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Which tickets are wanted; see `TicketStore.list`."""
+
+    queue: str | None
+    states: Collection[TicketState]
+    limit: int
+    after: Sequence[Any]
+    assignee: str | None
+    holder: str | None
+
+
+def cursor_of(text: str) -> Sequence[Any]:
+    """Return the place that a `page_cursor` names.
+
+    Raises:
+        QueueError: It is none.
+    """
+    if not text:
+        return ()
+    try:
+        found: Any = json.loads(text)
+    except ValueError:
+        found = None
+    parts = cast("list[object]", found) if isinstance(found, list) else []
+    shape = [type(one) for one in parts]
+    fits = (
+        bool(parts)
+        and (
+            (found[:1] == ["w"] and len(shape) == 4 and shape[1] is int)  # noqa: PLR2004 - kind, priority, due, id
+            or (found[:1] == ["c"] and len(shape) == 3 and shape[1] in {int, float})  # noqa: PLR2004 - kind, closed, id
+        )
+    )
+    if not fits or shape[-1] is not str or shape[-2] not in {int, float, type(None)}:
+        raise QueueError(
+            f"`after` is {text!r}, which no page of tickets ended with; leave it out "
+            "to start at the first page"
+        )
+    return cast("list[Any]", found)
 
 
 def find(reader: Connection, part: str) -> list[str]:
@@ -28,56 +85,90 @@ def find(reader: Connection, part: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def listing(
-    reader: Connection,
-    *,
-    queue: str | None,
-    states: Collection[TicketState],
-    limit: int,
-) -> list[TicketRecord]:
+def listing(reader: Connection, wanted: Listing) -> list[TicketRecord]:
     """Return tickets in the order of work, then closed ones, latest first."""
-    waiting = [
-        record(row)
-        for state in sorted(WAITING & set(states))
-        for row in _in_state(reader, queue, state, limit)
-    ]
-    waiting.sort(key=lambda one: (-one.priority, one.due_at or 1e300, one.id))
+    waiting: list[TicketRecord] = []
+    if wanted.after[:1] != ["c"]:
+        waiting = [
+            record(row)
+            for state in sorted(WAITING & set(wanted.states))
+            for row in _in_state(reader, wanted, state)
+        ]
+        waiting.sort(key=lambda one: (-one.priority, _due(one.due_at), one.id))
+    if len(waiting) >= wanted.limit:
+        return waiting[: wanted.limit]
     closed = [
         record(row)
-        for state in sorted(set(states) - WAITING)
-        for row in _closed_in_state(reader, queue, state, limit)
+        for state in sorted(set(wanted.states) - WAITING)
+        for row in _closed_in_state(reader, wanted, state)
     ]
-    closed.sort(key=lambda one: (-(one.closed_at or 0.0), one.id))
-    return [*waiting, *closed][:limit]
+    closed.sort(key=lambda one: one.id)
+    closed.sort(key=lambda one: one.closed_at or 0.0, reverse=True)
+    return [*waiting, *closed][: wanted.limit]
 
 
-def _in_state(
-    reader: Connection, queue: str | None, state: TicketState, limit: int
-) -> Iterator[Row]:
+def _due(due_at: float | None) -> float:
+    return _NEVER if due_at is None else due_at
+
+
+def _in_state(reader: Connection, wanted: Listing, state: TicketState) -> Iterator[Row]:
     """Yield the first tickets of every place, each by its index."""
     places = reader.execute(
         "SELECT queue, role FROM ticket_counts WHERE state = ? AND n > 0 "
         "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
-        (str(state), queue, queue),
+        (str(state), wanted.queue, wanted.queue),
     ).fetchall()
+    condition, values = _narrowed(wanted)
+    if wanted.after:
+        _, priority, due, last = wanted.after
+        condition += (
+            " AND t.priority <= ? AND (t.priority < ? OR "
+            "coalesce(t.due_at, 1e300) > ? OR "
+            "(coalesce(t.due_at, 1e300) = ? AND t.id > ?))"
+        )
+        values += [priority, priority, _due(due), _due(due), last]
     for place in places:
         yield from reader.execute(
             # The state is spelled out so that the partial index applies.
-            f"{SELECT} WHERE t.state = '{state}' AND t.queue = ? AND t.role = ? "
+            f"{SELECT} WHERE t.state = '{state}' AND t.queue = ? AND t.role = ?"
+            f"{condition} "
             "ORDER BY t.priority DESC, coalesce(t.due_at, 1e300), t.id LIMIT ?",
-            (place["queue"], place["role"], limit),
+            (place["queue"], place["role"], *values, wanted.limit),
         )
 
 
+def _narrowed(wanted: Listing) -> tuple[str, list[Any]]:
+    condition, values = "", list[Any]()
+    if wanted.assignee is not None:
+        condition += " AND t.assignee = ?"
+        # Spelled out so that the partial index applies.
+        condition += " AND t.assignee <> ''" if wanted.assignee else ""
+        values.append(wanted.assignee)
+    if wanted.holder is not None:
+        condition += " AND t.claimed_by = ?"
+        values.append(wanted.holder)
+    return condition, values
+
+
 def _closed_in_state(
-    reader: Connection, queue: str | None, state: TicketState, limit: int
+    reader: Connection, wanted: Listing, state: TicketState
 ) -> Iterator[Row]:
-    yield from reader.execute(
-        SELECT + "WHERE t.closed_at IS NOT NULL AND t.state = ? "
-        "AND (CAST(? AS TEXT) IS NULL OR t.queue = ?) "
-        "ORDER BY t.closed_at DESC LIMIT ?",
-        (str(state), queue, queue, limit),
-    )
+    condition, values = _narrowed(wanted)
+    if wanted.after[:1] == ["c"]:
+        _, at, last = wanted.after
+        condition += " AND t.closed_at <= ? AND (t.closed_at < ? OR t.id > ?)"
+        values += [at, at, last]
+    queues = reader.execute(
+        "SELECT DISTINCT queue FROM ticket_counts WHERE state = ? AND n > 0 "
+        "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
+        (str(state), wanted.queue, wanted.queue),
+    ).fetchall()
+    for row in queues:
+        yield from reader.execute(
+            SELECT + "WHERE t.closed_at IS NOT NULL AND t.state = ? AND t.queue = ?"
+            f"{condition} ORDER BY t.closed_at DESC, t.id LIMIT ?",
+            (str(state), row["queue"], *values, wanted.limit),
+        )
 
 
 def counts(reader: Connection, queue: str | None) -> Mapping[str, Mapping[str, int]]:
@@ -96,37 +187,57 @@ def counts(reader: Connection, queue: str | None) -> Mapping[str, Mapping[str, i
 
 def stats(reader: Connection, queue: str | None, now: float) -> Sequence[QueueStats]:
     """Return how each queue does, by name."""
+    calls = _callbacks(reader)
     return [
-        _queue_stats(reader, name, states, now)
+        _queue_stats(reader, name, states, now, calls.get(name, {}))
         for name, states in sorted(counts(reader, queue).items())
     ]
 
 
+def _callbacks(reader: Connection) -> Mapping[str, Mapping[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    rows = reader.execute(
+        "SELECT t.queue, c.state, count(*) AS n FROM ticket_callbacks c "
+        "JOIN tickets t ON t.id = c.ticket_id WHERE c.state = 'due' "
+        "GROUP BY t.queue, c.state UNION ALL "
+        "SELECT t.queue, c.state, count(*) AS n FROM ticket_callbacks c "
+        "JOIN tickets t ON t.id = c.ticket_id WHERE c.state = 'dead' "
+        "GROUP BY t.queue, c.state"
+    )
+    for row in rows:
+        found.setdefault(row[0], {})[row[1]] = row[2]
+    return found
+
+
 def _queue_stats(
-    reader: Connection, queue: str, states: Mapping[str, int], now: float
+    reader: Connection,
+    queue: str,
+    states: Mapping[str, int],
+    now: float,
+    callbacks: Mapping[str, int],
 ) -> QueueStats:
-    waiting = reader.execute(
-        "SELECT min(created_at) AS oldest, "
-        "coalesce(sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END), 0) AS late "
-        "FROM tickets WHERE queue = ? AND state IN ('open', 'claimed')",
-        (now, queue),
-    ).fetchone()
-    closed = reader.execute(
-        "SELECT first_claimed_at - created_at AS claim, closed_at - created_at AS "
-        "close, losses, state FROM tickets "
-        "WHERE closed_at >= ? AND queue = ? ORDER BY closed_at DESC LIMIT ?",
-        (now - _DAY, queue, _SAMPLE),
-    ).fetchall()
-    decided = {TicketState.ANSWERED, TicketState.DELIVERED, TicketState.REJECTED}
-    claims = [row["claim"] for row in closed if row["claim"] is not None]
-    closes = [row["close"] for row in closed if row["state"] in decided]
-    oldest = waiting["oldest"]
+    oldest = reader.execute(
+        "SELECT min(created_at) FROM tickets "
+        "WHERE queue = ? AND state IN ('open', 'claimed')",
+        (queue,),
+    ).fetchone()[0]
+    late = reader.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM tickets WHERE queue = ? "
+        "AND state IN ('open', 'claimed') AND due_at < ? AND due_at IS NOT NULL "
+        "LIMIT ?) AS late_ones",
+        (queue, now, LATE_CAP),
+    ).fetchone()[0]
+    ended = reader.execute(_LATEST, {"queue": queue, "since": now - _DAY}).fetchall()
+    claims = [row["claim"] for row in ended if row["claim"] is not None]
+    closes = [row["close"] for row in ended if row["state"] in _DECIDED]
     return QueueStats(
         queue=queue,
         counts=dict(states),
         oldest=None if oldest is None else max(0.0, now - oldest),
-        late=waiting["late"],
+        late=late,
         to_claim=median(claims) if claims else None,
         to_close=median(closes) if closes else None,
-        lease_losses=sum(row["losses"] for row in closed),
+        lease_losses=sum(row["losses"] for row in ended),
+        callbacks_due=callbacks.get("due", 0),
+        callbacks_dead=callbacks.get("dead", 0),
     )

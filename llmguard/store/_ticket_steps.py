@@ -6,12 +6,14 @@ it, so that what it read is still true when it writes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from ._database import Connection, Row
 from ._ids import new_token
-from ._ticket_rows import SELECT, record
+from ._ticket_rows import SELECT, encode, record
+from .policies import Expiry
 from .problems import (
+    AssignedError,
     LeaseLostError,
     RoleRequiredError,
     TicketStateError,
@@ -26,10 +28,12 @@ __all__ = [
     "lapse",
     "log",
     "move",
-    "next_open",
+    "note",
+    "refuse_role",
     "row_of",
     "sweep",
     "unknown",
+    "unknown_case",
 ]
 
 _LAPSED = (
@@ -38,10 +42,9 @@ _LAPSED = (
     "SELECT id FROM tickets WHERE state = 'open' AND expires_at <= :now "
     "LIMIT :limit"
 )
-_NEXT = (
-    "SELECT -t.priority, coalesce(t.due_at, 1e300), t.id FROM tickets t "
-    "WHERE t.state = 'open' AND t.queue = ? AND t.role = ? "
-    "ORDER BY t.priority DESC, coalesce(t.due_at, 1e300), t.id LIMIT 1"
+_ARM = (
+    "UPDATE ticket_callbacks SET state = 'due', attempts = 0, next_at = ?, "
+    "lease_token = '' WHERE ticket_id = ?"
 )
 
 
@@ -50,6 +53,14 @@ def unknown(ticket_id: str) -> TicketUnknownError:
     return TicketUnknownError(
         f"no ticket {ticket_id!r} in this store; `llmguard queue list --all` shows "
         "what there is, and `LLMGUARD_STORE` which store is read"
+    )
+
+
+def unknown_case(ticket_id: str) -> TicketUnknownError:
+    """Return the error for a ticket that no case came of, or whose content is gone."""
+    return TicketUnknownError(
+        f"no case came of ticket {ticket_id!r}, or its content was purged; "
+        "`llmguard queue cases list` shows what there is"
     )
 
 
@@ -97,6 +108,28 @@ def log(
     )
 
 
+def note(
+    connection: Connection,
+    ticket: TicketRecord,
+    *,
+    now: float,
+    event: str,
+    actor: str,
+    detail: str = "",
+) -> None:
+    """Add one row to a ticket's history without moving it."""
+    change = (str(ticket.state), str(ticket.state))
+    log(
+        connection,
+        ticket.id,
+        now=now,
+        event=event,
+        change=change,
+        actor=actor,
+        detail=detail,
+    )
+
+
 def move(
     connection: Connection,
     ticket: TicketRecord,
@@ -131,6 +164,8 @@ def move(
         actor=actor,
         detail=detail,
     )
+    if ticket.callbacks and to in CLOSED and ticket.state not in CLOSED:
+        connection.execute(_ARM, (now, ticket.id))
     return fetch(connection, ticket.id)
 
 
@@ -161,17 +196,54 @@ def lapse(
             note=f"{losses} leases lapsed" if dead else "",
         )
     if ticket.state is TicketState.OPEN and ticket.lapsed(now):
-        ticket = move(
-            connection,
-            ticket,
-            TicketState.EXPIRED,
-            now=now,
-            event="expired",
-            actor="clock",
-            closed_at=now,
-            note="nobody took it in time",
-        )
+        if ticket.expiry.do == "escalate":
+            return _escalate(connection, ticket, now)
+        return _expire(connection, ticket, now)
     return ticket
+
+
+def _expire(connection: Connection, ticket: TicketRecord, now: float) -> TicketRecord:
+    """Close a ticket that nobody took, with its declared value if it has one."""
+    default = ticket.expiry.do == "answer"
+    values: dict[str, object] = (
+        {"answer": encode(ticket.expiry.value)} if default else {}
+    )
+    note = "nobody took it in time"
+    return move(
+        connection,
+        ticket,
+        TicketState.EXPIRED,
+        now=now,
+        event="expired",
+        actor="clock",
+        detail="its declared value is the answer" if default else "",
+        closed_at=now,
+        note=f"{note}; its declared value is the answer" if default else note,
+        **values,
+    )
+
+
+def _escalate(connection: Connection, ticket: TicketRecord, now: float) -> TicketRecord:
+    """Hand a ticket that nobody took to another role, whoever it was kept for."""
+    policy = ticket.expiry
+    until = None if policy.seconds is None else now + policy.seconds
+    connection.execute(
+        "UPDATE tickets SET role = ?, assignee = '', expires_at = ? WHERE id = ?",
+        (policy.role, until, ticket.id),
+    )
+    connection.execute(
+        "UPDATE ticket_bodies SET expiry = ? WHERE ticket_id = ?",
+        (encode((policy.then or Expiry()).to_json()), ticket.id),
+    )
+    note(
+        connection,
+        ticket,
+        now=now,
+        event="escalated",
+        actor="clock",
+        detail=f"from role {ticket.role!r} to {policy.role!r}: nobody took it in time",
+    )
+    return fetch(connection, ticket.id)
 
 
 def sweep(connection: Connection, *, now: float, max_losses: int, limit: int) -> int:
@@ -195,8 +267,21 @@ def _taken(connection: Connection, ticket_id: str) -> bool:
     return connection.execute(sql, (ticket_id,)).fetchone() is not None
 
 
-def entitle(ticket: TicketRecord, *, token: str | None, roles: Collection[str]) -> None:
-    """Raise unless whoever holds `token` (or nothing) may act on the ticket now."""
+def entitle(
+    ticket: TicketRecord,
+    *,
+    token: str | None,
+    roles: Collection[str],
+    reviewer: str | None = None,
+) -> None:
+    """Raise unless whoever holds `token` (or nothing) may act on the ticket now.
+
+    Args:
+        ticket: As it is now.
+        token: Of a lease; None asks for one that is free.
+        roles: Of the reviewer.
+        reviewer: Who asks; None where it does not matter for whom it is kept.
+    """
     if ticket.state in CLOSED:
         by = f" by {ticket.closed_by}" if ticket.closed_by else ""
         raise TicketStateError(
@@ -209,7 +294,7 @@ def entitle(ticket: TicketRecord, *, token: str | None, roles: Collection[str]) 
         raise LeaseLostError(
             f"ticket {ticket.id!r} is claimed by {ticket.claimed_by!r}: pass the "
             "`--token` that the claim printed, or take it over with "
-            f"`llmguard queue release {ticket.id} --reason WHY`",
+            f"`llmguard queue steal {ticket.id} --reason WHY`",
             ticket_id=ticket.id,
             holder=ticket.claimed_by,
         )
@@ -223,41 +308,24 @@ def entitle(ticket: TicketRecord, *, token: str | None, roles: Collection[str]) 
             ticket_id=ticket.id,
             holder=ticket.claimed_by,
         )
-    if token is None and ticket.role and ticket.role not in roles:
+    if token is None:
+        refuse_role(ticket, roles)
+    if token is None and reviewer is not None and ticket.assignee not in {"", reviewer}:
+        raise AssignedError(
+            f"ticket {ticket.id!r} is kept for {ticket.assignee!r}: take it with "
+            f"`llmguard queue steal {ticket.id} --reason WHY`",
+            ticket_id=ticket.id,
+            assignee=ticket.assignee,
+        )
+
+
+def refuse_role(ticket: TicketRecord, roles: Collection[str]) -> None:
+    """Raise `RoleRequiredError` unless these roles may take the ticket."""
+    if ticket.role and ticket.role not in roles:
         raise RoleRequiredError(
             f"ticket {ticket.id!r} is for the role {ticket.role!r}; reviewers who have "
             f"it add `--role {ticket.role}`"
         )
-
-
-def next_open(
-    connection: Connection, *, queue: str | None, roles: Collection[str]
-) -> TicketRecord | None:
-    """Return the open ticket that these roles should take next."""
-    allowed = {"", *roles}
-    places = connection.execute(
-        "SELECT queue, role FROM ticket_counts WHERE state = 'open' AND n > 0 "
-        "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
-        (queue, queue),
-    ).fetchall()
-    free = [place for place in places if place["role"] in allowed]
-    if len(free) > 1:
-        free = _by_urgency(connection, free)
-    for place in free:
-        sql = _NEXT + connection.dialect.skip_locked
-        row = connection.execute(sql, (place["queue"], place["role"])).fetchone()
-        if row is not None:
-            return fetch(connection, row[2])
-    return None
-
-
-def _by_urgency(connection: Connection, places: Sequence[Row]) -> list[Row]:
-    firsts: list[tuple[tuple[float, float, str], Row]] = []
-    for place in places:
-        row = connection.execute(_NEXT, (place["queue"], place["role"])).fetchone()
-        if row is not None:
-            firsts.append(((row[0], row[1], row[2]), place))
-    return [place for _, place in sorted(firsts, key=lambda one: one[0])]
 
 
 def claim(
@@ -267,16 +335,18 @@ def claim(
     now: float,
     reviewer: str,
     lease: float,
+    event: str = "claimed",
+    detail: str = "",
 ) -> TicketRecord:
-    """Lease an open ticket under a new token."""
+    """Lease a ticket under a new token."""
     return move(
         connection,
         ticket,
         TicketState.CLAIMED,
         now=now,
-        event="claimed",
+        event=event,
         actor=reviewer,
-        detail=f"for {lease:g} s",
+        detail=detail or f"for {lease:g} s",
         claimed_by=reviewer,
         lease_token=new_token(),
         lease_until=now + lease,

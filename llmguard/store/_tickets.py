@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from ..clock import Clock
-from ..errors import QueueError
-from ..outcome import Violation
 from . import _ticket_steps as steps
-from ._database import Connection, Database
+from ._database import Connection
+from ._ticket_answers import AnsweredTickets
 from ._ticket_enqueue import enqueue
-from ._ticket_queries import counts, find, listing, stats
+from ._ticket_next import next_open
+from ._ticket_opinions import refuse_second
+from ._ticket_people import SharedTickets
+from ._ticket_queries import Listing, counts, cursor_of, find, listing, stats
 from ._ticket_rows import event, record
-from .answers import answer_violations, encode_answer
-from .problems import AnswerRefusedError, LeaseLostError, TicketStateError
+from ._ticket_table import not_in
+from .problems import LeaseLostError
 from .tickets import (
     LEASE,
-    MAX_LOSSES,
     WAITING,
     Enqueued,
     NewTicket,
@@ -29,24 +29,10 @@ from .tickets import (
 __all__ = ["SqlTickets"]
 
 _SWEEP = 100
-_ACKNOWLEDGED = frozenset({TicketState.ANSWERED, TicketState.DELIVERED})
 
 
-class SqlTickets:
-    """Implements `TicketStore`; see there for what each method promises.
-
-    Args:
-        database: Where the tickets are.
-        clock: Gives the epoch seconds of leases and records.
-        max_losses: Leases that may lapse before a ticket is `dead`.
-    """
-
-    def __init__(
-        self, database: Database, *, clock: Clock, max_losses: int = MAX_LOSSES
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._max_losses = max_losses
+class SqlTickets(AnsweredTickets, SharedTickets):
+    """Implements `TicketStore`; see there for what each method promises."""
 
     def enqueue(self, new: NewTicket, *, timeout: float = 10.0) -> Enqueued:
         """Accept a ticket durably, or return the one its key already stands for."""
@@ -76,11 +62,20 @@ class SqlTickets:
         queue: str | None = None,
         states: Collection[TicketState] = WAITING,
         limit: int = 50,
+        after: str = "",
+        assignee: str | None = None,
+        holder: str | None = None,
     ) -> Sequence[TicketRecord]:
         """Return tickets, next to be claimed first."""
-        return self._database.query(
-            lambda reader: listing(reader, queue=queue, states=states, limit=limit)
+        wanted = Listing(
+            queue=queue,
+            states=frozenset(states),
+            limit=limit,
+            after=cursor_of(after),
+            assignee=assignee,
+            holder=holder,
         )
+        return self._database.query(lambda reader: listing(reader, wanted))
 
     def claim(
         self,
@@ -97,12 +92,15 @@ class SqlTickets:
         def job(connection: Connection) -> TicketRecord | None:
             self._sweep(connection, now, _SWEEP)
             if ticket_id is None:
-                ticket = steps.next_open(connection, queue=queue, roles=roles)
+                ticket = next_open(
+                    connection, queue=queue, roles=roles, reviewer=reviewer
+                )
                 if ticket is None:
                     return None
             else:
                 ticket = self._current(connection, ticket_id, now)
-                steps.entitle(ticket, token=None, roles=roles)
+                steps.entitle(ticket, token=None, roles=roles, reviewer=reviewer)
+                refuse_second(connection, ticket, reviewer)
             return steps.claim(
                 connection, ticket, now=now, reviewer=reviewer, lease=lease
             )
@@ -129,60 +127,6 @@ class SqlTickets:
         self._database.write(job, spare=True, locks=())
         return until
 
-    def answer(
-        self,
-        ticket_id: str,
-        value: object,
-        *,
-        reviewer: str,
-        token: str | None = None,
-        roles: Collection[str] = (),
-    ) -> TicketRecord:
-        """Accept an answer, once."""
-        violations = answer_violations(self.get(ticket_id).schema, value)
-        if violations:
-            raise AnswerRefusedError(
-                _refusal(ticket_id, violations), violations=violations
-            )
-        text = encode_answer(value)
-
-        def repeated(ticket: TicketRecord) -> bool:
-            return (
-                ticket.state in _ACKNOWLEDGED
-                and token == ticket.lease_token
-                and encode_answer(ticket.answer) == text
-            )
-
-        return self._settle(
-            ticket_id,
-            TicketState.ANSWERED,
-            reviewer=reviewer,
-            token=token,
-            roles=roles,
-            repeated=repeated,
-            answer=text,
-        )
-
-    def reject(
-        self,
-        ticket_id: str,
-        *,
-        reviewer: str,
-        reason: str,
-        token: str | None = None,
-        roles: Collection[str] = (),
-    ) -> TicketRecord:
-        """Close a ticket unanswered, by a person's decision."""
-        return self._settle(
-            ticket_id,
-            TicketState.REJECTED,
-            reviewer=reviewer,
-            token=token,
-            roles=roles,
-            repeated=lambda _: False,
-            note=reason,
-        )
-
     def release(
         self, ticket_id: str, *, actor: str, token: str | None = None, reason: str = ""
     ) -> TicketRecord:
@@ -192,7 +136,7 @@ class SqlTickets:
         def job(connection: Connection) -> TicketRecord:
             ticket = steps.fetch(connection, ticket_id, lock=True)
             if ticket.state is not TicketState.CLAIMED:
-                raise _not_in(ticket, "claimed, so there is no lease to release")
+                raise not_in(ticket, "claimed, so there is no lease to release")
             if token is not None or not reason:
                 steps.entitle(ticket, token=token, roles=())
             return steps.move(
@@ -217,7 +161,7 @@ class SqlTickets:
         def job(connection: Connection) -> TicketRecord:
             ticket = steps.fetch(connection, ticket_id, lock=True)
             if ticket.state not in WAITING:
-                raise _not_in(ticket, "waiting, so there is nothing to cancel")
+                raise not_in(ticket, "waiting, so there is nothing to cancel")
             return steps.move(
                 connection,
                 ticket,
@@ -242,7 +186,7 @@ class SqlTickets:
             if ticket.state is TicketState.DELIVERED:
                 return ticket
             if ticket.state is not TicketState.ANSWERED:
-                raise _not_in(ticket, "answered, so there is nothing to deliver")
+                raise not_in(ticket, "answered, so there is nothing to deliver")
             return steps.move(
                 connection,
                 ticket,
@@ -269,6 +213,19 @@ class SqlTickets:
         )
         return [event(row) for row in rows]
 
+    def tail(self, after: int, *, limit: int = 500) -> Sequence[TicketEvent]:
+        """Return events of all tickets whose `seq` is above `after`, in order."""
+        rows = self._database.read(
+            "SELECT * FROM ticket_events WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        )
+        return [event(row) for row in rows]
+
+    def last_seq(self) -> int:
+        """Return the highest `seq` so far; 0 before any event."""
+        rows = self._database.read("SELECT max(seq) FROM ticket_events")
+        return int(rows[0][0] or 0)
+
     def counts(self, queue: str | None = None) -> Mapping[str, Mapping[str, int]]:
         """Return tickets per queue and state."""
         return self._database.query(lambda reader: counts(reader, queue))
@@ -278,107 +235,9 @@ class SqlTickets:
         now = self._clock.time()
         return self._database.query(lambda reader: stats(reader, queue, now))
 
-    def _sweep(self, connection: Connection, now: float, limit: int) -> int:
-        return steps.sweep(
-            connection, now=now, max_losses=self._max_losses, limit=limit
-        )
-
-    def _current(
-        self, connection: Connection, ticket_id: str, now: float
-    ) -> TicketRecord:
-        ticket = steps.fetch(connection, ticket_id, lock=True)
-        return steps.lapse(connection, ticket, now=now, max_losses=self._max_losses)
-
-    def _settle(
-        self,
-        ticket_id: str,
-        to: TicketState,
-        *,
-        reviewer: str,
-        token: str | None,
-        roles: Collection[str],
-        repeated: Callable[[TicketRecord], bool],
-        **values: object,
-    ) -> TicketRecord:
-        """Close a ticket by a person's decision, claiming it on the way if free."""
-        now = self._clock.time()
-        token = token or None  # an empty one would match a ticket never claimed
-
-        def job(connection: Connection) -> TicketRecord | QueueError:
-            ticket = steps.fetch(connection, ticket_id, lock=True)
-            if repeated(ticket):
-                return ticket
-            if token is None or token != ticket.lease_token:
-                ticket = self._current(connection, ticket_id, now)
-            try:
-                steps.entitle(ticket, token=token, roles=roles)
-            except (LeaseLostError, TicketStateError) as error:
-                _log_refusal(connection, ticket, now, to, reviewer)
-                return error
-            if token is None:
-                ticket = steps.claim(
-                    connection, ticket, now=now, reviewer=reviewer, lease=LEASE
-                )
-            return steps.move(
-                connection,
-                ticket,
-                to,
-                now=now,
-                event=str(to),
-                actor=reviewer,
-                detail=str(values.get("note", "")),
-                lease_until=None,
-                closed_by=reviewer,
-                closed_at=now,
-                **values,
-            )
-
-        settled = self._database.write(job, spare=True, locks=())
-        if isinstance(settled, QueueError):
-            raise settled
-        return settled
-
 
 def _locks(new: NewTicket) -> Sequence[str]:
     # Who asks for the same at the same moment must find the other's ticket.
     key = f"ticket key {new.queue} {new.key}"
     twin = f"ticket twin {new.queue} {new.fingerprint}"
     return (key, twin) if new.coalesce else (key,)
-
-
-def _log_refusal(
-    connection: Connection,
-    ticket: TicketRecord,
-    now: float,
-    to: TicketState,
-    reviewer: str,
-) -> None:
-    # Kept in the same transaction as everything else: how often people lose their
-    # work to a lapsed lease is worth knowing.
-    state = str(ticket.state)
-    steps.log(
-        connection,
-        ticket.id,
-        now=now,
-        event="refused",
-        change=(state, state),
-        actor=reviewer,
-        detail=f"too late to be {to}",
-    )
-
-
-def _not_in(ticket: TicketRecord, wanted: str) -> TicketStateError:
-    return TicketStateError(
-        f"ticket {ticket.id!r} is {ticket.state}, not {wanted}; "
-        f"`llmguard queue show {ticket.id}` shows its history",
-        ticket_id=ticket.id,
-        state=ticket.state,
-    )
-
-
-def _refusal(ticket_id: str, violations: Sequence[Violation]) -> str:
-    lines = "\n".join(f"  {one}" for one in violations)
-    return (
-        f"the answer to ticket {ticket_id!r} does not fit its contract:\n{lines}\n"
-        f"`llmguard queue show {ticket_id}` shows the fields"
-    )

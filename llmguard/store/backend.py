@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .access import AccessStore
+from .callbacks import CallbackStore
 from .calls import CallStore
 from .counts import CountStore
 from .events import EventStore
 from .evidence import EvidenceStore
 from .experiments import ExperimentStore
+from .feedback import FeedbackStore
 from .ledger import LedgerStore
 from .monitoring import MonitorStore
 from .protocol import ActivityStore, BreakerStore
 from .shadow import ShadowStore
-from .tickets import TicketStore
+from .ticket_store import TicketStore
 from .traffic import TrafficStore
 
 __all__ = ["Store", "StoreHealth"]
@@ -64,6 +66,16 @@ class Store(BreakerStore, ActivityStore, EvidenceStore, Protocol):
     @property
     def tickets(self) -> TicketStore:
         """The human queue."""
+        ...
+
+    @property
+    def callbacks(self) -> CallbackStore:
+        """Who is told when tickets are closed."""
+        ...
+
+    @property
+    def feedback(self) -> FeedbackStore:
+        """What people's answers say of models."""
         ...
 
     @property

@@ -8,6 +8,8 @@
     + TicketStateError     the ticket is past that step
     + LeaseLostError       somebody else holds the ticket, or the token is an old one
     + RoleRequiredError    the ticket is for another role
+    + AssignedError        the ticket is kept for another person
+    + ReviewedError        this person has answered it before
     + IdempotencyError     the same key came with other content
     + QueueFullError       admission control said no
     + AnswerRefusedError   the answer breaks the contract's schema
@@ -22,9 +24,11 @@ from ..outcome import Violation
 
 __all__ = [
     "AnswerRefusedError",
+    "AssignedError",
     "IdempotencyError",
     "LeaseLostError",
     "QueueFullError",
+    "ReviewedError",
     "RoleRequiredError",
     "StoreBusyError",
     "StoreFullError",
@@ -84,6 +88,24 @@ class LeaseLostError(QueueError):
 
 class RoleRequiredError(QueueError):
     """The ticket is for reviewers with another role."""
+
+
+class AssignedError(QueueError):
+    """The ticket is kept for one person, somebody else.
+
+    Attributes:
+        ticket_id: Id of the ticket.
+        assignee: Who should take it.
+    """
+
+    def __init__(self, message: str, *, ticket_id: str, assignee: str) -> None:
+        super().__init__(message)
+        self.ticket_id = ticket_id
+        self.assignee = assignee
+
+
+class ReviewedError(QueueError):
+    """This person has answered the ticket; it waits for others' answers."""
 
 
 class IdempotencyError(QueueError):

@@ -11,26 +11,29 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from ._ids import new_id
+from .policies import Agreement, Expiry
 
 __all__ = [
     "CLOSED",
+    "LATE_CAP",
     "LEASE",
     "MAX_LOSSES",
     "WAITING",
     "Enqueued",
     "NewTicket",
+    "Opinion",
     "QueueStats",
     "TicketEvent",
     "TicketRecord",
     "TicketState",
-    "TicketStore",
     "fingerprint",
     "new_id",
+    "page_cursor",
 ]
 
 LEASE: Final = 900.0
@@ -38,6 +41,11 @@ LEASE: Final = 900.0
 
 MAX_LOSSES: Final = 5
 """Leases that may lapse before a ticket is `dead`: it is not the reviewers' doing."""
+
+_EQUAL: Final = Agreement()
+_EXPIRE: Final = Expiry()
+LATE_CAP: Final = 1_000
+"""Late tickets of a queue that `stats` counts; more are told as this many."""
 
 
 class TicketState(enum.StrEnum):
@@ -89,7 +97,8 @@ class NewTicket:
         title: One line for lists.
         instructions: What the person should know.
         reasons: Why each upper tier failed: `tier`, `kind`, `detail`, `violations`.
-        outputs: What upper tiers proposed, JSON-able.
+        outputs: What upper tiers proposed: `tier`, `pin`, `kind`, `confidence` and
+            `value`, or `text` where it was no value.
         labels: Labels of the call.
         role: Role a reviewer must have; empty for everybody.
         priority: Higher comes first.
@@ -97,6 +106,12 @@ class NewTicket:
         expires_at: Epoch seconds after which an untaken ticket is `expired`.
         max_open: Tickets that may wait in this queue, this one included.
         coalesce: Join a waiting ticket with the same fingerprint.
+        assignee: The one person who should take it; empty for anybody.
+        reviewers: People asked for an answer, each without seeing the others'.
+        agreement: When their answers agree.
+        expiry: What becomes of it when nobody took it by `expires_at`.
+        callback: URL that is told when it is closed; empty for none.
+        redacted: Whether `inputs` hide anything of what was asked.
     """
 
     id: str
@@ -121,6 +136,12 @@ class NewTicket:
     expires_at: float | None = None
     max_open: int | None = None
     coalesce: bool = True
+    assignee: str = ""
+    reviewers: int = 1
+    agreement: Agreement = _EQUAL
+    expiry: Expiry = _EXPIRE
+    callback: str = ""
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +159,10 @@ class TicketRecord:
         answered: True when `answer` is one.
         closed_by: Who answered, rejected or cancelled it.
         note: Why it was rejected, cancelled or declared dead.
+        opinions: Independent answers so far; `TicketStore.opinions` has them.
+        adjudicating: True when those disagree and the next answer decides.
+        callbacks: URLs that are told when it is closed.
+        purged_at: When its content was deleted; None while it is there.
     """
 
     id: str
@@ -173,6 +198,15 @@ class TicketRecord:
     reasons: Sequence[Mapping[str, object]]
     outputs: Sequence[object]
     labels: Mapping[str, str]
+    assignee: str
+    reviewers: int
+    opinions: int
+    adjudicating: bool
+    agreement: Agreement
+    expiry: Expiry
+    callbacks: int
+    redacted: bool
+    purged_at: float | None
 
     def lapsed(self, now: float) -> bool:
         """Return True when a sweep would change it: expired, or its lease is over."""
@@ -185,8 +219,9 @@ class TicketRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketEvent:
-    """One step of a ticket's history."""
+    """One step of a ticket's history; `seq` grows over all tickets of a store."""
 
+    seq: int
     ticket_id: str
     at: float
     event: str
@@ -194,6 +229,16 @@ class TicketEvent:
     to_state: str
     actor: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """One of several independent answers to a ticket."""
+
+    ticket_id: str
+    reviewer: str
+    at: float
+    answer: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,11 +264,13 @@ class QueueStats:
         queue: Its name.
         counts: Tickets per state, over all time.
         oldest: Age in seconds of the oldest waiting ticket; None when none waits.
-        late: Waiting tickets past their due time.
+        late: Waiting tickets past their due time, `LATE_CAP` at most.
         to_claim: Median seconds from asking to the first claim, last 24 h; None
             when nothing was closed.
         to_close: Median seconds from asking to answer or rejection, likewise.
         lease_losses: Leases that lapsed on tickets closed in the last 24 h.
+        callbacks_due: Callbacks that wait to be sent.
+        callbacks_dead: Callbacks that were given up.
     """
 
     queue: str
@@ -233,127 +280,14 @@ class QueueStats:
     to_claim: float | None
     to_close: float | None
     lease_losses: int
+    callbacks_due: int
+    callbacks_dead: int
 
 
-class TicketStore(Protocol):
-    """A durable queue of tickets. Everything it acknowledges survives a crash.
-
-    Every method raises `StoreError` when the store fails. `actor` and `reviewer` are
-    names for the record; the store does not authenticate them.
-    """
-
-    def enqueue(self, new: NewTicket, *, timeout: float = 10.0) -> Enqueued:
-        """Accept a ticket durably, or return the one its key already stands for.
-
-        Raises:
-            IdempotencyError: The key is known with another fingerprint.
-            QueueFullError: `max_open` tickets wait already.
-        """
-        ...
-
-    def get(self, ticket_id: str) -> TicketRecord:
-        """Return a ticket, or raise `TicketUnknownError`."""
-        ...
-
-    def find(self, part: str) -> Sequence[str]:
-        """Return up to 10 ids that begin or end with `part`."""
-        ...
-
-    def list(
-        self,
-        *,
-        queue: str | None = None,
-        states: Collection[TicketState] = WAITING,
-        limit: int = 50,
-    ) -> Sequence[TicketRecord]:
-        """Return tickets, next to be claimed first."""
-        ...
-
-    def claim(
-        self,
-        *,
-        reviewer: str,
-        queue: str | None = None,
-        ticket_id: str | None = None,
-        roles: Collection[str] = (),
-        lease: float = LEASE,
-    ) -> TicketRecord | None:
-        """Lease the next ticket (or the given one) to a reviewer.
-
-        Returns None when nothing is open for these roles.
-
-        Raises:
-            TicketUnknownError, TicketStateError, LeaseLostError, RoleRequiredError:
-                The given ticket cannot be had.
-        """
-        ...
-
-    def extend(self, ticket_id: str, token: str, *, lease: float = LEASE) -> float:
-        """Renew a lease and return its new end, or raise `LeaseLostError`."""
-        ...
-
-    def answer(
-        self,
-        ticket_id: str,
-        value: object,
-        *,
-        reviewer: str,
-        token: str | None = None,
-        roles: Collection[str] = (),
-    ) -> TicketRecord:
-        """Accept an answer, once. Without a token the ticket is claimed on the way.
-
-        A late answer counts as long as nobody else took the ticket; the same answer
-        sent again under the same token is acknowledged again.
-
-        Raises:
-            AnswerRefusedError: It breaks the schema the ticket was asked with.
-            TicketUnknownError, TicketStateError, LeaseLostError, RoleRequiredError:
-                It is not this reviewer's to answer.
-        """
-        ...
-
-    def reject(
-        self,
-        ticket_id: str,
-        *,
-        reviewer: str,
-        reason: str,
-        token: str | None = None,
-        roles: Collection[str] = (),
-    ) -> TicketRecord:
-        """Close a ticket unanswered, by a person's decision; raises as `answer`."""
-        ...
-
-    def release(
-        self, ticket_id: str, *, actor: str, token: str | None = None, reason: str = ""
-    ) -> TicketRecord:
-        """End a lease early. Without its token a reason must be given."""
-        ...
-
-    def cancel(self, ticket_id: str, *, actor: str, reason: str) -> TicketRecord:
-        """Close a waiting ticket that its caller no longer needs."""
-        ...
-
-    def deliver(self, ticket_id: str, *, actor: str = "caller") -> TicketRecord:
-        """Record that a caller fetched the answer, and return the ticket."""
-        ...
-
-    def sweep(self, *, limit: int = 1000) -> int:
-        """Reopen lapsed leases and expire untaken tickets; returns how many.
-
-        Needs no leader: claims and waiting callers sweep as they go.
-        """
-        ...
-
-    def events(self, ticket_id: str) -> Sequence[TicketEvent]:
-        """Return a ticket's history, oldest first."""
-        ...
-
-    def counts(self, queue: str | None = None) -> Mapping[str, Mapping[str, int]]:
-        """Return tickets per queue and state; costs the same at any depth."""
-        ...
-
-    def stats(self, queue: str | None = None) -> Sequence[QueueStats]:
-        """Return how each queue does, by name."""
-        ...
+def page_cursor(record: TicketRecord) -> str:
+    """Return where a page that ends with `record` ends, for `TicketStore.list`."""
+    if record.state in WAITING:
+        place = ["w", record.priority, record.due_at, record.id]
+    else:
+        place = ["c", record.closed_at, record.id]
+    return json.dumps(place, separators=(",", ":"))

@@ -152,7 +152,8 @@ def test_damaged_page_is_found_by_health(tmp_path: Path, new_ticket: New) -> Non
         store.tickets.enqueue(new_ticket(inputs={"text": "x" * 500}))
     store.close()
     data = bytearray(path.read_bytes())
-    for page in range(50, 70):
+    last = len(data) // 4096  # the first pages are read at every start
+    for page in range(last - 25, last - 5):
         data[page * 4096 : page * 4096 + 200] = b"\xff" * 200
     path.write_bytes(data)
     store = SqliteStore(path)

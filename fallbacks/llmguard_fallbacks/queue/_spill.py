@@ -10,7 +10,7 @@ from typing import Any
 
 from llmguard._nested import read_json
 from llmguard.errors import QueueError, StoreError
-from llmguard.store import NewTicket, Store
+from llmguard.store import Agreement, Expiry, NewTicket, Store
 
 __all__ = ["replay", "spill", "spilled"]
 
@@ -103,4 +103,6 @@ def _read(path: Path) -> NewTicket:
         raise ValueError(f"{path.name} holds the ticket {fields.get('id')!r}")
     # It was promised under this id, whatever else is asked by now.
     fields |= {"coalesce": False, "max_open": None}
+    fields["agreement"] = Agreement.from_json(fields.get("agreement", {}))
+    fields["expiry"] = Expiry.from_json(fields.get("expiry", {}))
     return NewTicket(**fields)
