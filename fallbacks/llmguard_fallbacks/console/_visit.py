@@ -118,6 +118,14 @@ class Visit:
             return Response(status_code=204, headers={"HX-Redirect": url})
         return RedirectResponse(url, status_code=303)
 
+    def still_here(self) -> bool:
+        """Tell whether the login holds still; for what stays open for long."""
+        try:
+            self.console.door.admit(self.request)
+        except RefusedError:
+            return False
+        return True
+
     def audit(
         self, action: str, target: str = "", *, detail: str = "", outcome: str = "ok"
     ) -> None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .._section import Section
+from ._acts import accept, answer, claim, next_, reject, release, renew, skip
 from ._list import live, queue_page, rows
+from ._ticket import ticket_page
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 __all__ = ["SECTION"]
+
+
+_ACTS: Final = {
+    "accept": accept,
+    "answer": answer,
+    "claim": claim,
+    "reject": reject,
+    "release": release,
+    "renew": renew,
+    "skip": skip,
+}
 
 
 def _routes() -> list[BaseRoute]:
@@ -20,6 +33,12 @@ def _routes() -> list[BaseRoute]:
         Route("/", queue_page, name="list"),
         Route("/rows", rows, name="rows"),
         Route("/live", live, name="live"),
+        Route("/next", next_, name="next", methods=["POST"]),
+        Route("/t/{ticket_id}", ticket_page, name="ticket"),
+        *(
+            Route(f"/t/{{ticket_id}}/{name}", act, name=name, methods=["POST"])
+            for name, act in _ACTS.items()
+        ),
     ]
 
 

@@ -84,6 +84,11 @@
     (goal || part).focus();
   });
 
+  // Filters apply at once; without scripts their button does.
+  all("select[data-auto]").forEach((one) => {
+    one.addEventListener("change", () => one.form.requestSubmit());
+  });
+
   // Only once: a double click is one answer.
   document.addEventListener("submit", (event) => {
     const form = event.target;

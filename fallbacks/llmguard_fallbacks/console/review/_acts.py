@@ -1,0 +1,257 @@
+"""What reviewers do with a ticket: take, answer, accept, reject, skip, give back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from starlette.responses import JSONResponse
+
+from llmguard.errors import QueueError
+from llmguard.store import (
+    AnswerRefusedError,
+    LeaseLostError,
+    RoleRequiredError,
+    TicketRecord,
+    TicketStateError,
+)
+
+from .._problems import RefusedError
+from .._visit import Visit, require
+from ._desk import mine, roles_of, take, take_next, ticket_of
+from ._form import Draft, judged, of_value, pressed
+from ._proposals import proposals
+from ._ticket import form_part, page, reveal, sight_of
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+__all__ = ["accept", "answer", "claim", "next_", "reject", "release", "renew", "skip"]
+
+_SUBMIT = frozenset({"submit", "stay"})
+_GONE = (LeaseLostError, TicketStateError, RoleRequiredError)
+
+
+@require("review")
+def next_(visit: Visit) -> Response:
+    """Take the next ticket, and go to it."""
+    return _on(visit, "")
+
+
+def _on(visit: Visit, done: str) -> Response:
+    """Go to the next ticket at once; to the list when nothing is open."""
+    queue = visit.posted("queue")
+    record = take_next(visit, queue)
+    told = {"done": done, "queue": queue}
+    query = urlencode({name: text for name, text in told.items() if text})
+    if record is None:
+        base = visit.url("review:list")
+        return visit.redirect(f"{base}?{query or 'done=none'}")
+    base = visit.url("review:ticket", ticket_id=record.id)
+    return visit.redirect(f"{base}?{query}" if query else base)
+
+
+@require("review")
+def claim(visit: Visit) -> Response:
+    """Take one ticket."""
+    record = ticket_of(visit)
+    if not mine(visit, record):
+        try:
+            take(visit, record)
+        except (RefusedError, QueueError):
+            record = ticket_of(visit)
+            return page(visit, record, notice=_whose(record), status=409)
+    return visit.redirect(visit.url("review:ticket", ticket_id=record.id))
+
+
+@require("review")
+def answer(visit: Visit) -> Response:
+    """Do what a button of the form says; at last, answer."""
+    record = ticket_of(visit)
+    op = visit.posted("op")
+    if op == "again":
+        return _again(visit, record)
+    if op not in _SUBMIT:
+        draft = pressed(record, visit.pairs)
+        return form_part(visit, record, draft, status=422 if draft.errors else 200)
+    draft = judged(record, visit.pairs)
+    if not draft.whole:
+        return form_part(visit, record, draft, status=422)
+    if sight_of(visit, record).blind:
+        reveal(visit, record, draft.value)
+        return form_part(
+            visit,
+            record,
+            draft,
+            status=200,
+            notice="Your answer is noted, not yet sent. Below is what the tiers "
+            "proposed: change yours or keep it, then send it.",
+        )
+    return _settled(visit, record, draft, stay=op == "stay")
+
+
+def _again(visit: Visit, record: TicketRecord) -> Response:
+    """Take a ticket anew whose lease was lost, and keep what was typed."""
+    draft = pressed(record, [*_without_op(visit), ("op", "check")])
+    try:
+        fresh = record if mine(visit, record) else take(visit, record)
+    except (RefusedError, QueueError):
+        record = ticket_of(visit)
+        return form_part(visit, record, draft, status=409, lost=_whose(record))
+    kept = Draft(form=draft.form)
+    if visit.by_htmx:
+        return _fresh(visit, fresh, kept)
+    return page(visit, fresh, draft=kept)
+
+
+def _fresh(visit: Visit, record: TicketRecord, draft: Draft) -> Response:
+    return visit.render(
+        "review/_answer.html",
+        sight=sight_of(visit, record),
+        ticket=record,
+        draft=draft,
+        notice="It is yours again; what you typed is still here.",
+        lost="",
+        queue=visit.posted("queue"),
+        token=record.lease_token,
+    )
+
+
+def _without_op(visit: Visit) -> list[tuple[str, str]]:
+    return [pair for pair in visit.pairs if pair[0] != "op"]
+
+
+@require("review")
+def accept(visit: Visit) -> Response:
+    """Answer with what a tier proposed, as it is."""
+    record = ticket_of(visit)
+    number = visit.posted("proposal")
+    if sight_of(visit, record).blind:
+        raise RefusedError(403, "write an own answer first", code="blind")
+    chosen = next((p for p in proposals(record) if str(p.number) == number), None)
+    if chosen is None or not chosen.acceptable:
+        notice = "This proposal is no whole answer; correct it in the form."
+        return page(visit, record, notice=notice, status=422)
+    draft = of_value(record, chosen.value)
+    whole = Draft(form=draft.form, whole=True, value=chosen.value)
+    return _settled(visit, record, whole, stay=False, how=f"accepted {chosen.tier}")
+
+
+def _settled(
+    visit: Visit,
+    record: TicketRecord,
+    draft: Draft,
+    *,
+    stay: bool,
+    how: str = "",
+) -> Response:
+    try:
+        visit.store.tickets.answer(
+            record.id,
+            draft.value,
+            reviewer=visit.principal.name,
+            token=visit.posted("token") or None,
+            roles=roles_of(visit, record.role),
+        )
+    except AnswerRefusedError:
+        fresh = judged(record, visit.pairs)
+        return form_part(visit, record, fresh, status=422)
+    except _GONE:
+        return _too_late(visit, record, draft)
+    visit.audit("ticket.answered", record.id, detail=how)
+    if stay:
+        return visit.redirect(f"{visit.url('review:list')}?done=answered")
+    return _on(visit, "answered")
+
+
+def _too_late(visit: Visit, record: TicketRecord, draft: Draft) -> Response:
+    now = ticket_of(visit)
+    visit.audit("ticket.late", record.id, detail=str(now.state), outcome="refused")
+    lost = _whose(now)
+    return form_part(visit, now, draft, status=409, lost=lost)
+
+
+def _whose(record: TicketRecord) -> str:
+    if record.claimed_by:
+        return f"It is with {record.claimed_by} now."
+    if record.closed_by:
+        return f"It was {record.state} by {record.closed_by}."
+    if record.closed_at is not None:
+        return f"It is {record.state}."
+    return "The time it was yours for is over, and nobody has taken it since."
+
+
+@require("review")
+def reject(visit: Visit) -> Response:
+    """Close a ticket unanswered; its caller is told the reason."""
+    record = ticket_of(visit)
+    reason = visit.posted("reason").strip()
+    if not reason:
+        return page(visit, record, notice="Say why nobody can answer it.", status=422)
+    try:
+        visit.store.tickets.reject(
+            record.id,
+            reviewer=visit.principal.name,
+            reason=reason,
+            token=visit.posted("token") or None,
+            roles=roles_of(visit, record.role),
+        )
+    except _GONE:
+        now = ticket_of(visit)
+        return page(visit, now, notice=_whose(now), status=409)
+    visit.audit("ticket.rejected", record.id)
+    return _on(visit, "rejected")
+
+
+@require("review")
+def skip(visit: Visit) -> Response:
+    """Put a ticket back with a reason, and go on to the next."""
+    record = ticket_of(visit)
+    reason = visit.posted("reason").strip()
+    if not reason:
+        return page(visit, record, notice="Say why you skip it.", status=422)
+    return _given_back(visit, record, f"skipped: {reason}", done="skipped")
+
+
+@require("review")
+def release(visit: Visit) -> Response:
+    """Put a ticket back, or take it from a colleague with a reason."""
+    record = ticket_of(visit)
+    reason = visit.posted("reason").strip()
+    if not mine(visit, record) and not reason:
+        return page(visit, record, notice="Say why you take it over.", status=422)
+    return _given_back(visit, record, reason, done="released")
+
+
+def _given_back(
+    visit: Visit, record: TicketRecord, reason: str, *, done: str
+) -> Response:
+    try:
+        visit.store.tickets.release(
+            record.id,
+            actor=visit.principal.name,
+            token=visit.posted("token") or None,
+            reason=reason,
+        )
+    except _GONE:
+        now = ticket_of(visit)
+        return page(visit, now, notice=_whose(now), status=409)
+    visit.audit(f"ticket.{done}", record.id)
+    if done == "skipped":
+        return _on(visit, done)
+    return visit.redirect(f"{visit.url('review:list')}?done={done}")
+
+
+@require("review")
+def renew(visit: Visit) -> Response:
+    """Keep a ticket for the one who has its page open."""
+    record = ticket_of(visit)
+    try:
+        until = visit.store.tickets.extend(
+            record.id, visit.posted("token"), lease=visit.console.settings.lease
+        )
+    except _GONE:
+        raise RefusedError(
+            409, _whose(visit.store.tickets.get(record.id)), code="lease_lost"
+        ) from None
+    return JSONResponse({"left": until - visit.now})

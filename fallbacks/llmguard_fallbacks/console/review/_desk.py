@@ -1,0 +1,177 @@
+"""Which tickets a principal may see, and how a ticket stands towards them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from llmguard.store import (
+    CLOSED,
+    WAITING,
+    LeaseLostError,
+    RoleRequiredError,
+    TicketRecord,
+    TicketState,
+    TicketUnknownError,
+)
+
+from .._problems import RefusedError
+from .._visit import Visit
+
+__all__ = ["PAGE", "Filter", "Listing", "listing", "mine", "take_next", "ticket_of"]
+
+PAGE: Final = 50
+_SHOWN: Final[Mapping[str, frozenset[TicketState]]] = {
+    "waiting": WAITING,
+    "open": frozenset({TicketState.OPEN}),
+    "claimed": frozenset({TicketState.CLAIMED}),
+    "closed": CLOSED,
+    **{str(state): frozenset({state}) for state in sorted(CLOSED)},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What the list shows.
+
+    Attributes:
+        queue: One queue; empty for all.
+        state: A key of the states that can be chosen.
+        mine: Only what the principal holds.
+        after: Where the page before ended.
+    """
+
+    queue: str = ""
+    state: str = "waiting"
+    mine: bool = False
+    after: str = ""
+
+    @classmethod
+    def of(cls, visit: Visit) -> Filter:
+        """Read it from a request; what it does not know counts as not given."""
+        state = visit.query("state", "waiting")
+        return cls(
+            queue=visit.query("queue"),
+            state=state if state in _SHOWN else "waiting",
+            mine=visit.query("mine") == "1",
+            after=visit.query("after"),
+        )
+
+    @property
+    def states(self) -> frozenset[TicketState]:
+        """The states that are shown."""
+        return _SHOWN[self.state]
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """The states that can be chosen."""
+        return tuple(_SHOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One page of tickets.
+
+    Attributes:
+        tickets: In the order of work.
+        chosen: What is shown.
+        queues: Per queue the open and the claimed tickets.
+        next: Where the next page starts; empty on the last one.
+    """
+
+    tickets: tuple[TicketRecord, ...]
+    chosen: Filter
+    queues: Mapping[str, tuple[int, int]]
+    next: str
+
+
+def listing(visit: Visit) -> Listing:
+    """Return the page of tickets that a request asks for."""
+    chosen = Filter.of(visit)
+    tickets = visit.store.tickets
+    found = tickets.list(
+        queue=chosen.queue or None, states=chosen.states, limit=PAGE + 1
+    )
+    shown = tuple(
+        one
+        for one in found[:PAGE]
+        if visit.principal.sees(one.role)
+        and (not chosen.mine or one.claimed_by == visit.principal.name)
+    )
+    queues = {
+        name: (states.get("open", 0), states.get("claimed", 0))
+        for name, states in sorted(tickets.counts().items())
+    }
+    return Listing(tickets=shown, chosen=chosen, queues=queues, next="")
+
+
+def ticket_of(visit: Visit) -> TicketRecord:
+    """Return the ticket that a path names, as time has left it.
+
+    Raises:
+        RefusedError: There is none, or it is for a role that the principal lacks.
+    """
+    try:
+        record = visit.store.tickets.get(visit.param("ticket_id"))
+        if record.lapsed(visit.now):
+            visit.store.tickets.sweep()
+            record = visit.store.tickets.get(record.id)
+    except TicketUnknownError:
+        raise RefusedError(404, "there is no such ticket", code="unknown") from None
+    if not visit.principal.sees(record.role):
+        visit.audit("ticket.refused", record.id, detail="role", outcome="refused")
+        raise RefusedError(
+            403,
+            f"this ticket is for the role {record.role!r}; an administrator gives it: "
+            f"`llmguard console user add {visit.principal.name} --role {record.role}`",
+            code="role_needed",
+        )
+    return record
+
+
+def mine(visit: Visit, record: TicketRecord) -> bool:
+    """Tell whether the principal holds the ticket now."""
+    return (
+        record.state is TicketState.CLAIMED
+        and record.claimed_by == visit.principal.name
+    )
+
+
+def take_next(visit: Visit, queue: str) -> TicketRecord | None:
+    """Lease the next ticket to the principal; None when nothing is open."""
+    record = visit.store.tickets.claim(
+        reviewer=visit.principal.name,
+        queue=queue or None,
+        roles=roles_of(visit),
+        lease=visit.console.settings.lease,
+    )
+    if record is not None:
+        visit.audit("ticket.claimed", record.id)
+    return record
+
+
+def take(visit: Visit, record: TicketRecord) -> TicketRecord:
+    """Lease one ticket to the principal.
+
+    Raises:
+        RefusedError: Somebody else was faster, or it is closed.
+    """
+    try:
+        found = visit.store.tickets.claim(
+            reviewer=visit.principal.name,
+            ticket_id=record.id,
+            roles=roles_of(visit, record.role),
+            lease=visit.console.settings.lease,
+        )
+    except (LeaseLostError, RoleRequiredError):
+        found = None
+    if found is None:
+        raise RefusedError(409, "somebody else was faster", code="taken")
+    visit.audit("ticket.claimed", record.id)
+    return found
+
+
+def roles_of(visit: Visit, *wanted: str) -> frozenset[str]:
+    """Return the roles to act with: one's own, and `wanted` for who has them all."""
+    return visit.principal.roles_for({*wanted})
