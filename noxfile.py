@@ -19,7 +19,7 @@ nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "typing", "build", "tests"]
+nox.options.sessions = ["lint", "typing", "build", "docs", "tests"]
 
 ROOT = Path(__file__).parent
 WHEELHOUSE = ROOT / "wheelhouse"
@@ -157,6 +157,16 @@ def examples(session: nox.Session) -> None:
     """Run every example and every documented snippet."""
     _install(session, "test")
     session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def docs(session: nox.Session) -> None:
+    """Build the site into `build/docs` and run its doctests; warnings are errors."""
+    members = [part.replace("[llamacpp,xllamacpp]", "") for part in MEMBERS]
+    session.install(*members, *_group("docs"))
+    strict = ("-W", "-n", "--keep-going", "-q", "-d", "build/doctrees")
+    for builder, folder in (("html", "build/docs"), ("doctest", "build/doctest")):
+        session.run("python", "-m", "sphinx", *strict, "-b", builder, "docs", folder)
 
 
 @nox.session(python=PYTHONS[0])

@@ -151,7 +151,7 @@ class ShadowStore(Protocol):
         """Take up to `calls` calls out of the budget; negative ones give back.
 
         Returns:
-            How many may be made: 0 when the budget is used up or the run has stopped.
+            How many may be made; 0 when the budget is used up or the run has stopped.
         """
         ...
 
@@ -190,8 +190,7 @@ class ShadowStore(Protocol):
         """Replace tallies of processes that are gone by one that holds their sum.
 
         Returns:
-            False when one of them has changed since, or is not there any more: then
-            nothing was done.
+            False, with nothing done, when one of them has changed since or is gone.
         """
         ...
 

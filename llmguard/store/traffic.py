@@ -153,7 +153,7 @@ class TrafficStore(Protocol):
         ...
 
     def applied(self, env: str, *, at: float) -> Sequence[AppliedRow]:
-        """Return the last row of each process that began in the two `SPAN`s before.
+        """Return the last row of each process that began in the two hours before.
 
         Whether the process was still alive then is for the reader to see: `last_at`.
         """
