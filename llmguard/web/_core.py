@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..store import Store, open_store
-from ._answers import Answer
+from ._answers import Answer, answer_for, leaf
 from ._asked import Asked
 from ._ops import Ops
 from ._options import Seen, WebOptions
@@ -67,3 +67,17 @@ class Core:
     def context(self, request: Asked) -> dict[str, Any]:
         """Return the arguments of `call_context` for a request, but its deadline."""
         return {**request.labels, "key": request.key or ""}
+
+    def answer_to(self, error: BaseException, seen: Seen) -> Answer | None:
+        """Return the response to an exception of ours; None for any other.
+
+        For a deferred call it may open the store, or make the secret.
+        """
+        cause = leaf(error)
+        ticket: str = getattr(cause, "ticket_id", "")
+        wanted = ticket and self.options.results
+        return answer_for(
+            cause,
+            location=self.results.location(seen, ticket) if wanted else "",
+            retry_after=self.options.retry_after,
+        )

@@ -1,4 +1,4 @@
-"""ASGI middleware: for FastAPI, Starlette, Litestar, Quart, Django's ASGI handler.
+"""ASGI middleware: for FastAPI, Starlette, and Litestar (see `llmguard.web.litestar`).
 
 Pure ASGI, so context variables and cancellation reach the application as they are:
 
@@ -11,18 +11,31 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
+from ..errors import Deferred
 from ..guard import call_context, capture
-from ._answers import Answer, answer_for, bad_request, headers_of, leaf
+from ._answers import Answer, bad_request, headers_of, leaf
 from ._asked import Asked, BadRequest, asked
 from ._connection import Connection
 from ._core import Core
 from ._options import WebOptions
 from ._results import Fetch
 
-__all__ = ["ASGIApp", "LLMGuardMiddleware", "Receive", "Scope", "Send"]
+__all__ = [
+    "SCOPE_KEY",
+    "ASGIApp",
+    "LLMGuardMiddleware",
+    "Receive",
+    "Scope",
+    "Send",
+    "answered",
+    "reply",
+]
+
+SCOPE_KEY: Final = "llmguard"
+"""Where the application finds the middleware in its scope."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -89,17 +102,17 @@ class LLMGuardMiddleware:
         seen = _Seen(scope)
         own = self.core.find(seen)
         if own is not None:
-            await _reply(send, await self._own(own), head=seen.method == "HEAD")
+            await reply(send, await answered(own), head=seen.method == "HEAD")
             return
         try:
             request = asked(seen, self.core.options)
         except BadRequest as error:
-            await _reply(send, bad_request(error))
+            await reply(send, bad_request(error))
             return
-        await self._guarded(scope, receive, send, seen, request)
+        await self._guarded(scope, receive, send, request)
 
     async def _guarded(
-        self, scope: Scope, receive: Receive, send: Send, seen: _Seen, request: Asked
+        self, scope: Scope, receive: Receive, send: Send, request: Asked
     ) -> None:
         options = self.core.options
         with (
@@ -117,28 +130,30 @@ class LLMGuardMiddleware:
 
             connection = Connection(receive, send, extra=extra)
             try:
-                await connection.run(self.app, scope)
+                await connection.run(self.app, {**scope, SCOPE_KEY: self})
             except Exception as error:
-                answer = await self._answer_to(error, seen)
+                answer = await self.answer_to(error, scope)
                 if answer is None or connection.started:
                     raise
-                await _reply(connection.send, answer)
+                await reply(connection.send, answer)
 
-    async def _answer_to(self, error: Exception, seen: _Seen) -> Answer | None:
-        cause = leaf(error)
-        ticket = getattr(cause, "ticket_id", "") if isinstance(cause, Exception) else ""
-        location = ""
-        if ticket and self.core.options.results:
-            # It may open the store, or make the secret.
-            location = await asyncio.to_thread(self.core.results.location, seen, ticket)
-        return answer_for(
-            cause, location=location, retry_after=self.core.options.retry_after
-        )
+    async def answer_to(self, error: BaseException, scope: Scope) -> Answer | None:
+        """Return the response to an exception of ours; None for any other.
 
-    async def _own(self, own: Callable[[], Answer] | Fetch) -> Answer:
-        if callable(own):
-            return await asyncio.to_thread(own)
-        return await _fetch(own)
+        For frameworks that let no exception out: their handlers find this middleware
+        in the scope, under `SCOPE_KEY`.
+        """
+        seen = _Seen(scope)
+        if isinstance(leaf(error), Deferred):
+            return await asyncio.to_thread(self.core.answer_to, error, seen)
+        return self.core.answer_to(error, seen)
+
+
+async def answered(own: Callable[[], Answer] | Fetch) -> Answer:
+    """Return the answer of a route of ours, without blocking."""
+    if callable(own):
+        return await asyncio.to_thread(own)
+    return await _fetch(own)
 
 
 async def _fetch(flow: Fetch) -> Answer:
@@ -155,7 +170,8 @@ async def _fetch(flow: Fetch) -> Answer:
         return answer
 
 
-async def _reply(send: Send, answer: Answer, *, head: bool = False) -> None:
+async def reply(send: Send, answer: Answer, *, head: bool = False) -> None:
+    """Send a whole response."""
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in answer.headers

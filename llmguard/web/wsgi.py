@@ -1,4 +1,4 @@
-"""WSGI middleware: for Flask (see `llmguard.web.flask`), Django, Bottle, Pyramid.
+"""WSGI middleware: for Bottle, Pyramid, and Flask (see `llmguard.web.flask`).
 
 WSGI cannot see a caller leave and cannot interrupt a request: a guarded call ends by
 its deadline, and an answer nobody waits for is thrown away.
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from ..guard._request import RequestContext
 from ..outcome import Outcome
-from ._answers import Answer, answer_for, bad_request, headers_of, leaf
+from ._answers import Answer, bad_request, headers_of
 from ._asked import Asked, BadRequest, asked
 from ._core import Core
 from ._options import WebOptions
@@ -24,7 +24,7 @@ from ._results import Fetch
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["EnvironSeen", "LLMGuardMiddleware"]
+__all__ = ["EnvironSeen", "LLMGuardMiddleware", "answered"]
 
 
 class EnvironSeen:
@@ -83,8 +83,8 @@ class LLMGuardMiddleware:
         seen = EnvironSeen(environ)
         own = self.core.find(seen)
         if own is not None:
-            answer = own() if callable(own) else _fetch(own)
-            return _reply(start_response, answer, head=seen.method == "HEAD")
+            head = seen.method == "HEAD"
+            return _reply(start_response, answered(own), head=head)
         try:
             request = asked(seen, self.core.options)
         except BadRequest as error:
@@ -93,14 +93,7 @@ class LLMGuardMiddleware:
 
     def answer_to(self, error: BaseException, seen: EnvironSeen) -> Answer | None:
         """Return the response to an exception of ours; None for any other."""
-        cause = leaf(error)
-        ticket: str = getattr(cause, "ticket_id", "")
-        wanted = ticket and self.core.options.results
-        return answer_for(
-            cause,
-            location=self.core.results.location(seen, ticket) if wanted else "",
-            retry_after=self.core.options.retry_after,
-        )
+        return self.core.answer_to(error, seen)
 
     def _guarded(
         self,
@@ -166,6 +159,11 @@ class _Body:
         if close is not None:
             with self._context:
                 close()
+
+
+def answered(own: Callable[[], Answer] | Fetch) -> Answer:
+    """Return the answer of a route of ours; it may block."""
+    return own() if callable(own) else _fetch(own)
 
 
 def _fetch(flow: Fetch) -> Answer:
