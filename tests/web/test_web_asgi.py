@@ -6,18 +6,17 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response
 from starlette.routing import Mount
+from uvicorn_server import serving
 
 from llmguard import INJECTED, Model, capture, contract, fallback_chain, pinned, static
 from llmguard.errors import Deferred
@@ -34,23 +33,6 @@ from llmguard.web.fastapi import (
 )
 
 from .conftest import SECRET
-
-
-@contextmanager
-def serving(app: Any) -> Iterator[int]:
-    """Serve an application by uvicorn on a loopback port."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        listener.close()
 
 
 def _guarded(seen: list[Outcome], reached: threading.Event) -> Callable[..., Any]:
