@@ -39,6 +39,17 @@ def _outside(app: Sphinx, docname: str, source: list[str]) -> None:
 
     if "/" not in docname:
         source[0] = _OUTSIDE.sub(link, source[0])
+    if docname == "index":
+        source[0] += _unlisted(source[0])
+
+
+def _unlisted(index: str) -> str:
+    """Return a last part of the navigation, of the pages that it lacks."""
+    listed = set(index.splitlines())
+    names = sorted(page.stem for page in (ROOT / "docs").glob("*.md"))
+    left = [name for name in names if name not in listed and name != "index"]
+    tree = ["", "```{toctree}", ":caption: More", ":hidden:", "", *left, "```", ""]
+    return "\n".join(tree) if left else ""
 
 
 def _hide_colons(*event: Any) -> None:

@@ -83,7 +83,8 @@ def command(
 def find_key(store: BreakerStore, text: str) -> str:
     """Return the one published key that `text` names.
 
-    `text` is a key, or a function or pin id that only one key has.
+    `text` is a key, or a function or pin id that only one key has; of a function, its
+    last name will do: `triage` for `shop.llm.triage`.
 
     Raises:
         ConfigError: None or several match; the message lists the known keys.
@@ -91,12 +92,17 @@ def find_key(store: BreakerStore, text: str) -> str:
     keys = [row.key for row in store.list_breakers()]
     if text in keys:
         return text
-    matches = [key for key in keys if text in (key, *key.rsplit("|", 1))]
+    matches = [key for key in keys if text in key.rsplit("|", 1)]
+    matches = matches or [key for key in keys if text == _last_name(key)]
     if len(matches) == 1:
         return matches[0]
     problem = "names several breakers" if matches else "names no known breaker"
     known = "\n".join(f"  {key}" for key in matches or keys) or "  (none yet)"
     raise ConfigError(f"{text!r} {problem}; give one of these keys:\n{known}")
+
+
+def _last_name(key: str) -> str:
+    return key.partition("|")[0].rpartition(".")[2]
 
 
 def _no_change(row: BreakerRow, verb: str) -> bool:

@@ -117,6 +117,7 @@ def test_keys_are_found_by_their_parts(store: Any) -> None:
     for key in ("app.triage|p-1", "app.reply|p-1", "app.reply|p-2"):
         store.put_breaker(BreakerRow(key=key, state="closed"))
     assert find_key(store, "app.triage") == "app.triage|p-1"
+    assert find_key(store, "triage") == "app.triage|p-1"
     assert find_key(store, "p-2") == "app.reply|p-2"
     assert find_key(store, "app.reply|p-1") == "app.reply|p-1"
     with pytest.raises(ConfigError, match="names several breakers") as caught:

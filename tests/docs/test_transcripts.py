@@ -1,0 +1,44 @@
+"""Pages with commands are followed to the letter, in an empty folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from transcript import Command, File, follow, steps
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no setting of this run's environment to the commands."""
+    for name in ("LLMGUARD_STORE", "LLMGUARD_LOCK", "LLMGUARD_ENV"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.gguf
+def test_the_first_guarded_call(tmp_path: Path) -> None:
+    """From a lock to the model's answer, and to the rules when it is gone."""
+    pytest.importorskip("llguidance", reason="no local runtime is installed")
+    done = follow(DOCS / "first-guarded-call.md", tmp_path)
+    assert 9 == len(done)
+
+
+def test_a_page_that_promises_something_else_fails(tmp_path: Path) -> None:
+    """Files are written, comments dropped, other output is told."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- file: a.txt -->\n```text\nhello\n```\n"
+        "```console\n$ cat a.txt  # a greeting\nhel...\n$ cat a.txt\nbye\n```\n"
+        "<!-- not run: dangerous -->\n```console\n$ false\n```\n"
+    )
+    assert [
+        File(name="a.txt", text="hello\n"),
+        Command(line="cat a.txt", printed="hel...\n"),
+        Command(line="cat a.txt", printed="bye\n"),
+    ] == list(steps(page))
+    assert shutil.which("sh") is not None
+    with pytest.raises(AssertionError, match=r"(?s)bye.*printed:\nhello"):
+        follow(page, tmp_path)
