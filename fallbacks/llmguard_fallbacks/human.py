@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,9 +17,25 @@ from llmguard.errors import ConfigError, Deferred, StoreError, TierFailedError
 from llmguard.guard.tiers import TierContext, TierOptions
 from llmguard.outcome import Kind
 from llmguard.reply import Reply
-from llmguard.store import Enqueued, NewTicket, QueueFullError, Store, new_id
+from llmguard.store import (
+    Agreement,
+    Enqueued,
+    Expiry,
+    NewTicket,
+    QueueFullError,
+    Store,
+    new_id,
+)
 
-from .queue._content import Redactor, content_of, reasons_of
+from .queue._callback_url import check_url
+from .queue._content import (
+    OutputRedactor,
+    Redactor,
+    content_of,
+    outputs_of,
+    reasons_of,
+)
+from .queue._sender import keep_sending
 from .queue._spill import spill
 from .queue._store import StoreLike, folder_of, opened, replayed
 from .queue._ticket import Ticket, TicketClosedError
@@ -28,6 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HumanTier", "human"]
 
+CallbackUrl = str | Callable[[TierContext], str]
+_LOG: Final = logging.getLogger("llmguard.queue")
 _QUEUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MARGIN = 0.2  # seconds kept to hand the ticket out before the tier's slice ends
 _LONGEST_WRITE = 10.0
@@ -58,6 +77,12 @@ class HumanTier:
     on_full: object
     coalesce: bool
     redact: Redactor | None
+    redact_output: OutputRedactor | None
+    assignee: str
+    reviewers: int
+    agreement: Agreement
+    expiry: Expiry
+    callback: CallbackUrl
     store: StoreLike
     spill: Path | None
     clock: Clock
@@ -66,16 +91,26 @@ class HumanTier:
     durable: bool = field(default=True, init=False)
 
     def check(self, contract: Contract | None) -> None:
-        """Raise `ConfigError` when the last resort breaks the contract."""
-        if contract is None or self.on_full is _NONE or callable(self.on_full):
+        """Raise `ConfigError` when a declared value breaks the contract."""
+        if contract is None:
             return
-        verdict = contract.judge_value(copy.deepcopy(self.on_full), {})
+        if self.on_full is not _NONE and not callable(self.on_full):
+            self._fits(contract, "on_full", self.on_full)
+        expiry: Expiry | None = self.expiry
+        while expiry is not None:
+            if expiry.do == "answer":
+                self._fits(contract, "on_expiry", expiry.value)
+            expiry = expiry.then
+
+    def _fits(self, contract: Contract, name: str, value: object) -> None:
+        verdict = contract.judge_value(copy.deepcopy(value), {})
         # Checks that compare with the inputs cannot be judged before a call.
         if verdict.kind not in {Kind.OK, Kind.SEMANTIC}:
             wrong = "; ".join(map(str, verdict.violations)) or verdict.detail
             raise ConfigError(
-                f"`on_full` of `human({self.queue!r})` breaks the contract: {wrong}; "
-                "give a value that satisfies it, or a function of the call"
+                f"`{name}` of `human({self.queue!r})` breaks the contract: {wrong}; "
+                "give a value that satisfies it"
+                + (", or a function of the call" if name == "on_full" else "")
             )
 
     def run(self, call: TierContext) -> object:
@@ -90,7 +125,7 @@ class HumanTier:
             raise Deferred(ticket.id, queue=self.queue) from None
         except TicketClosedError as error:
             raise self._failed(error) from error
-        return Reply(value=value, has_value=True, ticket_id=ticket.id)
+        return _reply(ticket, value)
 
     async def arun(self, call: TierContext) -> object:
         """Answer as `run` does, without blocking the event loop."""
@@ -104,7 +139,7 @@ class HumanTier:
             raise Deferred(ticket.id, queue=self.queue) from None
         except TicketClosedError as error:
             raise self._failed(error) from error
-        return Reply(value=value, has_value=True, ticket_id=ticket.id)
+        return _reply(ticket, value)
 
     def _ask(self, call: TierContext) -> Ticket:
         """Make the ticket durable: in the store, or spilled beside it.
@@ -121,6 +156,8 @@ class HumanTier:
         except StoreError:
             spill(self.spill or folder_of(self.store), new)
             raise Deferred(new.id, queue=self.queue) from None
+        if self.callback:
+            keep_sending(store)
         return Ticket(
             enqueued.ticket.id, store=store, contract=call.contract, clock=self.clock
         )
@@ -160,7 +197,26 @@ class HumanTier:
             expires_at=None if self.expires is None else now + self.expires,
             max_open=self.max_open,
             coalesce=self.coalesce and content.exact,
+            outputs=outputs_of(
+                call, hidden=self.redact is not None, redact=self.redact_output
+            ),
+            assignee=self.assignee,
+            reviewers=self.reviewers,
+            agreement=self.agreement,
+            expiry=self.expiry,
+            callback=self._callback(call),
+            redacted=content.redacted,
         )
+
+    def _callback(self, call: TierContext) -> str:
+        if not callable(self.callback):
+            return self.callback
+        try:
+            return check_url(self.callback(call) or "")
+        except Exception:  # noqa: BLE001 - a user's function may fail in any way
+            # The question is worth more than the notice of its answer.
+            _LOG.exception("`callback` of `human(%r)` gave no URL", self.queue)
+            return ""
 
     def _patience(self, call: TierContext) -> float:
         return max(0.0, min(self.wait, call.remaining() - _MARGIN))
@@ -174,7 +230,14 @@ class HumanTier:
         return Reply(value=copy.deepcopy(self.on_full), has_value=True)
 
     def _failed(self, error: TicketClosedError) -> TierFailedError:
-        return TierFailedError(str(error), kind=_KINDS[error.state], tier=self.name)
+        return TierFailedError(
+            str(error), kind=_KINDS.get(error.state, Kind.ERROR), tier=self.name
+        )
+
+
+def _reply(ticket: Ticket, value: object) -> Reply:
+    rule = "expired" if ticket.by_default else ""
+    return Reply(value=value, has_value=True, ticket_id=ticket.id, rule=rule)
 
 
 def human(
@@ -191,6 +254,12 @@ def human(
     on_full: object = _NONE,
     coalesce: bool = True,
     redact: Redactor | None = None,
+    redact_output: OutputRedactor | None = None,
+    assignee: str = "",
+    reviewers: int = 1,
+    agree: Agreement | Sequence[str] = (),
+    on_expiry: Expiry | None = None,
+    callback: CallbackUrl = "",
     store: StoreLike = None,
     spill: str | Path | None = None,
     name: str = "",
@@ -221,7 +290,20 @@ def human(
             or a function of the `TierContext`. Needed with `max_open`.
         coalesce: Let calls with the same inputs share one waiting ticket.
         redact: Takes the inputs as JSON and returns what a reviewer may see. If it
-            raises, the reviewer sees nothing.
+            raises, the reviewer sees nothing. What models proposed is hidden then,
+            since it may quote the inputs.
+        redact_output: Takes what a model proposed (JSON or text) and returns what may
+            be shown of it; if it raises, nothing is.
+        assignee: The one person who should answer.
+        reviewers: People who are asked, each without seeing the others' answers. Their
+            answer counts once that many of them agree.
+        agree: What has to be equal: JSON pointers, such as `["/category"]`; by default
+            all of it. An `Agreement` also says how many have to agree, and who decides
+            when they do not.
+        on_expiry: What becomes of a ticket that nobody took within `expires`: an
+            `Expiry`; by default it ends unanswered.
+        callback: URL that is told, signed, when the ticket is closed; or a function of
+            the `TierContext` that returns one.
         store: Store or URL; None for the configured one.
         spill: Folder for tickets while the store is down; beside the store by
             default. Best on another disk.
@@ -234,7 +316,8 @@ def human(
         A tier for the end of `@fallback_chain`.
 
     Raises:
-        ConfigError: A wrong name or number, or `max_open` without `on_full`.
+        ConfigError: A wrong name, number or URL, `max_open` without `on_full`, or
+            `on_expiry` without `expires`.
     """
     if not _QUEUE.fullmatch(queue):
         raise ConfigError(
@@ -247,6 +330,18 @@ def human(
             f"`human({queue!r}, max_open={max_open})` cannot answer once the queue is "
             "full; add the last resort: `on_full=VALUE` or `on_full=function`"
         )
+    if reviewers < 1:
+        raise ConfigError(
+            f"`reviewers` of `human({queue!r})` is {reviewers!r}; it must be 1 or more"
+        )
+    if on_expiry is not None and expires is None:
+        raise ConfigError(
+            f"`human({queue!r}, on_expiry=...)` needs `expires=` seconds, after which "
+            "it happens"
+        )
+    if not isinstance(agree, Agreement):
+        pointers = (agree,) if isinstance(agree, str) else tuple(agree)
+        agree = Agreement(on=pointers)
     return HumanTier(
         queue=queue,
         name=name or f"human:{queue}",
@@ -262,6 +357,12 @@ def human(
         on_full=on_full,
         coalesce=coalesce,
         redact=redact,
+        redact_output=redact_output,
+        assignee=assignee,
+        reviewers=reviewers,
+        agreement=agree,
+        expiry=on_expiry or Expiry(),
+        callback=callback if callable(callback) else check_url(callback),
         store=store,
         spill=None if spill is None else Path(spill),
         clock=clock,

@@ -16,14 +16,16 @@ from ..outcome import Attempt, Kind, Outcome
 from ..pins.routing import RoutingTable, unit_hash
 from ._deadline import CALL_CONTEXT, slice_for
 from ._keeper import KEEPER
-from .tiers import TierContext
+from .tiers import Proposal, TierContext
 
 if TYPE_CHECKING:
     from ..pins import Pin
     from ..pins._ways import RoutePlan, Way
+    from ..reply import Reply
     from ..telemetry.tracing import CallTrace
     from ._commands import Run
     from ._guard import Guard
+    from ._judge import Judged
     from ._plan import Step
     from ._runtime import Runtime
 
@@ -54,6 +56,7 @@ class Call:
         "inputs",
         "kwargs",
         "pins",
+        "proposals",
         "revision",
         "runtime",
         "spare",
@@ -84,6 +87,7 @@ class Call:
         # Sorts by time: 48 bits of milliseconds, then 64 random ones.
         self.call_id = f"{time_ns() // 1_000_000:012x}{_ids.getrandbits(64):016x}"
         self.attempts: list[Attempt] = []
+        self.proposals: tuple[Proposal, ...] = ()
         self.steps = guard.steps
         if runtime.managed and guard.managed:
             KEEPER.wake()
@@ -157,7 +161,26 @@ class Call:
             remaining=run.remaining,
             attempts=tuple(self.attempts),
             labels=dict(self.context.labels),
+            proposals=self.proposals,
         )
+
+    def propose(self, judged: Judged, reply: Reply) -> None:
+        """Keep what the last attempt said, for whoever answers further down."""
+        refined = judged.value is not None  # of a good answer that was not sure enough
+        if not (refined or reply.has_value or reply.text):
+            return
+        attempt = self.attempts[-1]
+        proposal = Proposal(
+            attempt=len(self.attempts) - 1,
+            tier=attempt.tier,
+            pin=attempt.pin,
+            kind=judged.kind,
+            confidence=judged.confidence,
+            has_value=refined or reply.has_value,
+            value=judged.value if refined else reply.value,
+            text=reply.text or "",
+        )
+        self.proposals = (*self.proposals, proposal)
 
     def run_body(self, run: Run) -> Any:
         """Call the user's function with this step's model."""

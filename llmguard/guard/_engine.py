@@ -236,6 +236,8 @@ class Walk:
             elapsed=elapsed,
             reask=bool(run.feedback),
         )
+        if judged.kind is not Kind.OK and judged.reply is not None:
+            self.call.propose(judged, judged.reply)
         if run.span is not None:
             trace_end(run.span, model, self.call.attempts[-1], judged.reply)
         if answers.hooks and self.told:

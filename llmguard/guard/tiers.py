@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from .._dataclass import dataclass
 from ..errors import ConfigError
-from ..outcome import Attempt
+from ..outcome import Attempt, Kind
 
 if TYPE_CHECKING:
     from ..contract import Contract
 
-__all__ = ["AsyncTier", "Tier", "TierContext", "TierOptions", "check_seconds"]
+__all__ = [
+    "AsyncTier",
+    "Proposal",
+    "Tier",
+    "TierContext",
+    "TierOptions",
+    "check_seconds",
+]
 
 MAX_SECONDS: Final = 1e6
 """Longer limits overflow what sockets accept."""
@@ -36,6 +43,31 @@ def check_seconds(**limits: float | None) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """An answer of a tier above that was not good enough.
+
+    Attributes:
+        attempt: Which of the call's attempts gave it.
+        tier: Name of the tier.
+        pin: Id of the pin that was asked; empty for tiers that are no models.
+        kind: Why it was not taken, such as `semantic` or `low_confidence`.
+        confidence: The tier's own, from 0 to 1; None when it gave none.
+        has_value: True when `value` is the answer.
+        value: The answer as a value.
+        text: The answer as text, where it was no value.
+    """
+
+    attempt: int
+    tier: str
+    pin: str
+    kind: Kind
+    confidence: float | None
+    has_value: bool
+    value: object
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TierContext:
     """One call, as a tier sees it.
 
@@ -47,6 +79,7 @@ class TierContext:
         remaining: Returns the seconds left in this tier's slice of the deadline.
         attempts: What was tried above, in order.
         labels: Labels of the call, such as `request_type` and `stakes`.
+        proposals: The answers among the attempts that were not good enough, in order.
     """
 
     call_id: str
@@ -56,6 +89,7 @@ class TierContext:
     remaining: Callable[[], float]
     attempts: tuple[Attempt, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    proposals: tuple[Proposal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,8 +31,6 @@ POLL = 0.1
 _Step = float | Callable[[], TicketRecord]
 _Flow = Generator[_Step, "TicketRecord | None", TicketRecord]
 
-_ANSWERED = frozenset({TicketState.ANSWERED, TicketState.DELIVERED})
-
 
 class TicketClosedError(QueueError):
     """The ticket ended without an answer.
@@ -46,6 +44,8 @@ class TicketClosedError(QueueError):
     def __init__(self, record: TicketRecord) -> None:
         by = f" by {record.closed_by}" if record.closed_by else ""
         why = f": {record.note}" if record.note else ""
+        if record.purged_at is not None:
+            by, why = "", ", and its content was purged since"
         super().__init__(
             f"ticket {record.id!r} was {record.state}{by}{why}; "
             f"`llmguard queue show {record.id}` shows its history"
@@ -77,6 +77,7 @@ class Ticket:
         self._store = store
         self._contract = contract
         self._clock = clock
+        self._last: TicketRecord | None = None
 
     def __repr__(self) -> str:
         return f"Ticket({self.id!r})"
@@ -93,6 +94,12 @@ class Ticket:
     def state(self) -> TicketState:
         """Where the ticket is now."""
         return self.record.state
+
+    @property
+    def by_default(self) -> bool:
+        """Whether the answer last waited for was declared for when nobody answers."""
+        last = self._last
+        return last is not None and last.state is TicketState.EXPIRED and last.answered
 
     def wait(self, timeout: float | None = None) -> object:
         """Block until a person answers, and return the answer.
@@ -236,7 +243,8 @@ class Ticket:
         return None
 
     def _value(self, record: TicketRecord) -> object:
-        if record.state not in _ANSWERED:
+        self._last = record
+        if not record.answered:
             raise TicketClosedError(record)
         if self._contract is None:
             return record.answer

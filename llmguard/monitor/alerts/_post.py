@@ -15,6 +15,7 @@ from ._outbox import RetryLaterError
 __all__ = ["Refused", "post", "public_addresses"]
 
 _READ: Final = 4096
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -44,10 +45,20 @@ def public_addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 def _is_public(address: str) -> bool:
-    parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    parsed = parsed if mapped is None else mapped
+    parsed = _meant(ipaddress.ip_address(address.split("%", maxsplit=1)[0]))
     return parsed.is_global and not parsed.is_multicast
+
+
+def _meant(
+    parsed: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the IPv4 address that an IPv6 one stands for on its way, if it does."""
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return parsed
+    if parsed in _NAT64:
+        return ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+    teredo = parsed.teredo
+    return parsed.ipv4_mapped or parsed.sixtofour or (teredo and teredo[1]) or parsed
 
 
 def post(
