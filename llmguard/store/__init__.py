@@ -55,6 +55,7 @@ from .sqlite import SqliteStore
 from .ticket_store import TicketStore
 from .tickets import (
     CLOSED,
+    EVERY_ROLE,
     LATE_CAP,
     LEASE,
     WAITING,
@@ -73,6 +74,7 @@ from .traffic import AppliedRow, ArmRow, ExposureRow, ServedRow, TrafficStore
 
 __all__ = [
     "CLOSED",
+    "EVERY_ROLE",
     "LATE_CAP",
     "LEASE",
     "MAX_WEIGHT",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ._database import Connection, Row
 from ._ticket_steps import fetch
-from .tickets import TicketRecord
+from .tickets import EVERY_ROLE, TicketRecord
 
 __all__ = ["next_open"]
 
@@ -38,7 +38,9 @@ def next_open(
         "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
         (queue, queue),
     ).fetchall()
-    free = [place for place in places if place["role"] in allowed]
+    free = [
+        place for place in places if EVERY_ROLE in roles or place["role"] in allowed
+    ]
     for sql in (_NEXT + _FRESH + _ORDER, _NEXT + _ORDER) if free else ():
         again = _FRESH not in sql
         if again and connection.execute(_ANY_SKIPS, (reviewer,)).fetchone() is None:

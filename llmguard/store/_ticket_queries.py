@@ -11,7 +11,14 @@ from typing import Any, Final, cast
 from ..errors import QueueError
 from ._database import Connection, Row
 from ._ticket_rows import SELECT, record
-from .tickets import LATE_CAP, WAITING, QueueStats, TicketRecord, TicketState
+from .tickets import (
+    EVERY_ROLE,
+    LATE_CAP,
+    WAITING,
+    QueueStats,
+    TicketRecord,
+    TicketState,
+)
 
 __all__ = ["Listing", "counts", "cursor_of", "find", "listing", "stats"]
 
@@ -42,6 +49,16 @@ class Listing:
     after: Sequence[Any]
     assignee: str | None
     holder: str | None
+    roles: Collection[str] | None
+
+    def admits(self, role: str) -> bool:
+        """Tell whether tickets for a role are wanted."""
+        return (
+            self.roles is None
+            or not role
+            or role in self.roles
+            or EVERY_ROLE in self.roles
+        )
 
 
 def cursor_of(text: str) -> Sequence[Any]:
@@ -127,7 +144,7 @@ def _in_state(reader: Connection, wanted: Listing, state: TicketState) -> Iterat
             "(coalesce(t.due_at, 1e300) = ? AND t.id > ?))"
         )
         values += [priority, priority, _due(due), _due(due), last]
-    for place in places:
+    for place in filter(lambda one: wanted.admits(one["role"]), places):
         yield from reader.execute(
             # The state is spelled out so that the partial index applies.
             f"{SELECT} WHERE t.state = '{state}' AND t.queue = ? AND t.role = ?"
@@ -158,6 +175,10 @@ def _closed_in_state(
         _, at, last = wanted.after
         condition += " AND t.closed_at <= ? AND (t.closed_at < ? OR t.id > ?)"
         values += [at, at, last]
+    if wanted.roles is not None and EVERY_ROLE not in wanted.roles:
+        roles = sorted({"", *wanted.roles})
+        condition += f" AND t.role IN ({', '.join('?' * len(roles))})"
+        values += roles
     queues = reader.execute(
         "SELECT DISTINCT queue FROM ticket_counts WHERE state = ? AND n > 0 "
         "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",

@@ -19,7 +19,7 @@ from .problems import (
     TicketStateError,
     TicketUnknownError,
 )
-from .tickets import CLOSED, TicketRecord, TicketState
+from .tickets import CLOSED, EVERY_ROLE, TicketRecord, TicketState
 
 __all__ = [
     "claim",
@@ -321,7 +321,7 @@ def entitle(
 
 def refuse_role(ticket: TicketRecord, roles: Collection[str]) -> None:
     """Raise `RoleRequiredError` unless these roles may take the ticket."""
-    if ticket.role and ticket.role not in roles:
+    if ticket.role and ticket.role not in roles and EVERY_ROLE not in roles:
         raise RoleRequiredError(
             f"ticket {ticket.id!r} is for the role {ticket.role!r}; reviewers who have "
             f"it add `--role {ticket.role}`"

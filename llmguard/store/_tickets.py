@@ -65,6 +65,7 @@ class SqlTickets(AnsweredTickets, SharedTickets):
         after: str = "",
         assignee: str | None = None,
         holder: str | None = None,
+        roles: Collection[str] | None = None,
     ) -> Sequence[TicketRecord]:
         """Return tickets, next to be claimed first."""
         wanted = Listing(
@@ -74,6 +75,7 @@ class SqlTickets(AnsweredTickets, SharedTickets):
             after=cursor_of(after),
             assignee=assignee,
             holder=holder,
+            roles=roles,
         )
         return self._database.query(lambda reader: listing(reader, wanted))
 

@@ -53,6 +53,7 @@ class TicketStore(Protocol):
         after: str = "",
         assignee: str | None = None,
         holder: str | None = None,
+        roles: Collection[str] | None = None,
     ) -> Sequence[TicketRecord]:
         """Return tickets, next to be claimed first; then closed ones, latest first.
 
@@ -63,6 +64,7 @@ class TicketStore(Protocol):
             after: The `page_cursor` of the last ticket of the page before.
             assignee: Only those assigned to this person.
             holder: Only those that this person holds.
+            roles: Only those that reviewers with these roles may take; None for all.
 
         Raises:
             QueueError: `after` is no cursor.

@@ -20,6 +20,7 @@ from .policies import Agreement, Expiry
 
 __all__ = [
     "CLOSED",
+    "EVERY_ROLE",
     "LATE_CAP",
     "LEASE",
     "MAX_LOSSES",
@@ -46,6 +47,10 @@ _EQUAL: Final = Agreement()
 _EXPIRE: Final = Expiry()
 LATE_CAP: Final = 1_000
 """Late tickets of a queue that `stats` counts; more are told as this many."""
+
+
+EVERY_ROLE: Final = "*"
+"""Among a reviewer's roles: all of them."""
 
 
 class TicketState(enum.StrEnum):

@@ -131,7 +131,7 @@ async def _login_needed(request: Request, error: Exception) -> Response:
     assert isinstance(error, LoginNeededError)  # noqa: S101 - registered for this type
     if _for_programs(request):
         return _problem(error)
-    return to_login(request, error)
+    return to_login(request)
 
 
 async def _told(request: Request, error: Exception) -> Response:

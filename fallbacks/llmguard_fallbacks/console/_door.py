@@ -232,4 +232,4 @@ def same_origin(request: Request) -> bool:
     default = {"http": 80, "https": 443}.get(place.scheme)
     wanted = int(given) if given.isdecimal() and asked.count(":") else None
     # A proxy that ends TLS leaves no port in `Host` and none in the origin.
-    return place.hostname == name and (port or default) == (wanted or port or default)
+    return place.hostname == name and (port or default) == (wanted or default)

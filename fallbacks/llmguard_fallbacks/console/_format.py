@@ -25,7 +25,7 @@ def span(seconds: float | None) -> str:
         if left >= size:
             whole = int(left // size)
             text = f"{whole} {unit}"
-            if place + 2 < len(_UNITS) and whole < 10:  # noqa: PLR2004 - two digits are exact enough
+            if place + 1 < len(_UNITS) and whole < 10:  # noqa: PLR2004 - two digits are exact enough
                 below, smaller = _UNITS[place + 1]
                 rest = int(left % size // smaller)
                 text += f" {rest} {below}" if rest else ""

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from llmguard.store.access import NewAudit, secret_digest
 
 from ._door import same_origin
-from ._problems import LoginNeededError, RefusedError
+from ._problems import RefusedError
 from ._visit import Visit, read_body, read_pairs, require, set_cookie
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def home(visit: Visit) -> Response:
     )
 
 
-def to_login(request: Request, error: LoginNeededError) -> Response:
+def to_login(request: Request) -> Response:
     """Send a browser to the login page, and back afterwards."""
     console: Console = request.app.state.console
     login = console.url(request, "login")
@@ -164,7 +164,7 @@ def to_login(request: Request, error: LoginNeededError) -> Response:
             text = console.render(request, "again.html", again=_asked(request))
             return HTMLResponse(text)
         login += f"?next={quote(_asked(request), safe='/')}"
-    return RedirectResponse(login, status_code=303, headers=error.headers)
+    return RedirectResponse(login, status_code=303)
 
 
 def _asked(request: Request) -> str:

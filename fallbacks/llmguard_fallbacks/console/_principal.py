@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
-__all__ = ["EVERY_ROLE", "Principal"]
+from llmguard.store import EVERY_ROLE
 
-EVERY_ROLE = "*"
+__all__ = ["Principal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +36,3 @@ class Principal:
     def sees(self, role: str) -> bool:
         """Tell whether tickets for a role are this principal's to see."""
         return not role or role in self.roles or EVERY_ROLE in self.roles
-
-    def roles_for(self, known: Collection[str]) -> frozenset[str]:
-        """Return the roles held, those of `known` for who has them all."""
-        if EVERY_ROLE in self.roles:
-            return frozenset(known)
-        return self.roles

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .._section import Section
-from ._acts import accept, answer, claim, next_, reject, release, renew, skip
+from ._acts import (
+    accept,
+    answer,
+    assign,
+    claim,
+    next_,
+    reject,
+    release,
+    renew,
+    skip,
+    steal,
+)
 from ._list import live, queue_page, rows
 from ._ticket import ticket_page
 
@@ -18,11 +29,13 @@ __all__ = ["SECTION"]
 _ACTS: Final = {
     "accept": accept,
     "answer": answer,
+    "assign": assign,
     "claim": claim,
     "reject": reject,
     "release": release,
     "renew": renew,
     "skip": skip,
+    "steal": steal,
 }
 
 

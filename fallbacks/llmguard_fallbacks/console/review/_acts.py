@@ -8,17 +8,11 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse
 
 from llmguard.errors import QueueError
-from llmguard.store import (
-    AnswerRefusedError,
-    LeaseLostError,
-    RoleRequiredError,
-    TicketRecord,
-    TicketStateError,
-)
+from llmguard.store import AnswerRefusedError, TicketRecord
 
 from .._problems import RefusedError
 from .._visit import Visit, require
-from ._desk import mine, roles_of, take, take_next, ticket_of
+from ._desk import mine, reviewers, take, take_next, ticket_of, whose
 from ._form import Draft, judged, of_value, pressed
 from ._proposals import proposals
 from ._ticket import form_part, page, reveal, sight_of
@@ -26,10 +20,20 @@ from ._ticket import form_part, page, reveal, sight_of
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-__all__ = ["accept", "answer", "claim", "next_", "reject", "release", "renew", "skip"]
+__all__ = [
+    "accept",
+    "answer",
+    "assign",
+    "claim",
+    "next_",
+    "reject",
+    "release",
+    "renew",
+    "skip",
+    "steal",
+]
 
 _SUBMIT = frozenset({"submit", "stay"})
-_GONE = (LeaseLostError, TicketStateError, RoleRequiredError)
 
 
 @require("review")
@@ -58,9 +62,8 @@ def claim(visit: Visit) -> Response:
     if not mine(visit, record):
         try:
             take(visit, record)
-        except (RefusedError, QueueError):
-            record = ticket_of(visit)
-            return page(visit, record, notice=_whose(record), status=409)
+        except QueueError:
+            return _refused(visit)
     return visit.redirect(visit.url("review:ticket", ticket_id=record.id))
 
 
@@ -95,9 +98,9 @@ def _again(visit: Visit, record: TicketRecord) -> Response:
     draft = pressed(record, [*_without_op(visit), ("op", "check")])
     try:
         fresh = record if mine(visit, record) else take(visit, record)
-    except (RefusedError, QueueError):
+    except QueueError:
         record = ticket_of(visit)
-        return form_part(visit, record, draft, status=409, lost=_whose(record))
+        return form_part(visit, record, draft, status=409, lost=whose(record))
     kept = Draft(form=draft.form)
     if visit.by_htmx:
         return _fresh(visit, fresh, kept)
@@ -151,12 +154,12 @@ def _settled(
             draft.value,
             reviewer=visit.principal.name,
             token=visit.posted("token") or None,
-            roles=roles_of(visit, record.role),
+            roles=visit.principal.roles,
         )
     except AnswerRefusedError:
         fresh = judged(record, visit.pairs)
         return form_part(visit, record, fresh, status=422)
-    except _GONE:
+    except QueueError:
         return _too_late(visit, record, draft)
     visit.audit("ticket.answered", record.id, detail=how)
     if stay:
@@ -167,18 +170,8 @@ def _settled(
 def _too_late(visit: Visit, record: TicketRecord, draft: Draft) -> Response:
     now = ticket_of(visit)
     visit.audit("ticket.late", record.id, detail=str(now.state), outcome="refused")
-    lost = _whose(now)
+    lost = whose(now)
     return form_part(visit, now, draft, status=409, lost=lost)
-
-
-def _whose(record: TicketRecord) -> str:
-    if record.claimed_by:
-        return f"It is with {record.claimed_by} now."
-    if record.closed_by:
-        return f"It was {record.state} by {record.closed_by}."
-    if record.closed_at is not None:
-        return f"It is {record.state}."
-    return "The time it was yours for is over, and nobody has taken it since."
 
 
 @require("review")
@@ -194,52 +187,94 @@ def reject(visit: Visit) -> Response:
             reviewer=visit.principal.name,
             reason=reason,
             token=visit.posted("token") or None,
-            roles=roles_of(visit, record.role),
+            roles=visit.principal.roles,
         )
-    except _GONE:
-        now = ticket_of(visit)
-        return page(visit, now, notice=_whose(now), status=409)
+    except QueueError:
+        return _refused(visit)
     visit.audit("ticket.rejected", record.id)
     return _on(visit, "rejected")
 
 
 @require("review")
 def skip(visit: Visit) -> Response:
-    """Put a ticket back with a reason, and go on to the next."""
+    """Pass a ticket over with a reason, and go on to the next."""
     record = ticket_of(visit)
     reason = visit.posted("reason").strip()
     if not reason:
         return page(visit, record, notice="Say why you skip it.", status=422)
-    return _given_back(visit, record, f"skipped: {reason}", done="skipped")
+    try:
+        visit.store.tickets.skip(
+            record.id,
+            reviewer=visit.principal.name,
+            reason=reason,
+            token=visit.posted("token") or None,
+            roles=visit.principal.roles,
+        )
+    except QueueError:
+        return _refused(visit)
+    visit.audit("ticket.skipped", record.id)
+    return _on(visit, "skipped")
 
 
 @require("review")
 def release(visit: Visit) -> Response:
-    """Put a ticket back, or take it from a colleague with a reason."""
+    """Put a ticket of one's own back."""
     record = ticket_of(visit)
-    reason = visit.posted("reason").strip()
-    if not mine(visit, record) and not reason:
-        return page(visit, record, notice="Say why you take it over.", status=422)
-    return _given_back(visit, record, reason, done="released")
-
-
-def _given_back(
-    visit: Visit, record: TicketRecord, reason: str, *, done: str
-) -> Response:
     try:
         visit.store.tickets.release(
-            record.id,
-            actor=visit.principal.name,
-            token=visit.posted("token") or None,
-            reason=reason,
+            record.id, actor=visit.principal.name, token=visit.posted("token")
         )
-    except _GONE:
-        now = ticket_of(visit)
-        return page(visit, now, notice=_whose(now), status=409)
-    visit.audit(f"ticket.{done}", record.id)
-    if done == "skipped":
-        return _on(visit, done)
-    return visit.redirect(f"{visit.url('review:list')}?done={done}")
+    except QueueError:
+        return _refused(visit)
+    visit.audit("ticket.released", record.id)
+    return visit.redirect(f"{visit.url('review:list')}?done=released")
+
+
+@require("review")
+def steal(visit: Visit) -> Response:
+    """Take a ticket from whoever holds it, or has it assigned, with a reason."""
+    record = ticket_of(visit)
+    reason = visit.posted("reason").strip()
+    if not reason:
+        return page(visit, record, notice="Say why you take it over.", status=422)
+    try:
+        visit.store.tickets.steal(
+            record.id,
+            reviewer=visit.principal.name,
+            reason=reason,
+            roles=visit.principal.roles,
+            lease=visit.console.settings.lease,
+        )
+    except QueueError:
+        return _refused(visit)
+    visit.audit("ticket.stolen", record.id, detail=f"from {record.claimed_by}")
+    return visit.redirect(visit.url("review:ticket", ticket_id=record.id))
+
+
+@require("review")
+def assign(visit: Visit) -> Response:
+    """Keep a ticket for one person; nobody gives it back to all."""
+    record = ticket_of(visit)
+    to = visit.posted("to").strip()
+    if to and to not in reviewers(visit, record):
+        notice = "Nobody of that name may answer it."
+        return page(visit, record, notice=notice, status=422)
+    try:
+        visit.store.tickets.assign(
+            record.id,
+            to=to,
+            actor=visit.principal.name,
+            reason=visit.posted("reason").strip(),
+        )
+    except QueueError:
+        return _refused(visit)
+    visit.audit("ticket.assigned", record.id, detail=f"to {to or 'all'}")
+    return visit.redirect(visit.url("review:ticket", ticket_id=record.id))
+
+
+def _refused(visit: Visit) -> Response:
+    now = ticket_of(visit)
+    return page(visit, now, notice=whose(now), status=409)
 
 
 @require("review")
@@ -250,8 +285,8 @@ def renew(visit: Visit) -> Response:
         until = visit.store.tickets.extend(
             record.id, visit.posted("token"), lease=visit.console.settings.lease
         )
-    except _GONE:
+    except QueueError:
         raise RefusedError(
-            409, _whose(visit.store.tickets.get(record.id)), code="lease_lost"
+            409, whose(visit.store.tickets.get(record.id)), code="lease_lost"
         ) from None
     return JSONResponse({"left": until - visit.now})

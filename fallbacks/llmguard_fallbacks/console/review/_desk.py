@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import urlencode
 
 from llmguard.store import (
     CLOSED,
+    EVERY_ROLE,
     WAITING,
     LeaseLostError,
-    RoleRequiredError,
     TicketRecord,
     TicketState,
     TicketUnknownError,
+    page_cursor,
 )
 
 from .._problems import RefusedError
 from .._visit import Visit
 
-__all__ = ["PAGE", "Filter", "Listing", "listing", "mine", "take_next", "ticket_of"]
+__all__ = [
+    "PAGE",
+    "Filter",
+    "Listing",
+    "listing",
+    "mine",
+    "reviewers",
+    "take",
+    "take_next",
+    "ticket_of",
+    "whose",
+]
 
 PAGE: Final = 50
 _SHOWN: Final[Mapping[str, frozenset[TicketState]]] = {
@@ -64,6 +77,17 @@ class Filter:
         return _SHOWN[self.state]
 
     @property
+    def query(self) -> str:
+        """It as it stands behind the `?`."""
+        said = {
+            "queue": self.queue,
+            "state": "" if self.state == "waiting" else self.state,
+            "mine": "1" if self.mine else "",
+            "after": self.after,
+        }
+        return urlencode({name: text for name, text in said.items() if text})
+
+    @property
     def choices(self) -> Sequence[str]:
         """The states that can be chosen."""
         return tuple(_SHOWN)
@@ -91,19 +115,22 @@ def listing(visit: Visit) -> Listing:
     chosen = Filter.of(visit)
     tickets = visit.store.tickets
     found = tickets.list(
-        queue=chosen.queue or None, states=chosen.states, limit=PAGE + 1
+        queue=chosen.queue or None,
+        states=chosen.states,
+        limit=PAGE + 1,
+        after=chosen.after,
+        holder=visit.principal.name if chosen.mine else None,
+        roles=visit.principal.roles,
     )
-    shown = tuple(
-        one
-        for one in found[:PAGE]
-        if visit.principal.sees(one.role)
-        and (not chosen.mine or one.claimed_by == visit.principal.name)
-    )
+    shown = tuple(found[:PAGE])
+    following = ""
+    if len(found) > PAGE:
+        following = replace(chosen, after=page_cursor(shown[-1])).query
     queues = {
         name: (states.get("open", 0), states.get("claimed", 0))
         for name, states in sorted(tickets.counts().items())
     }
-    return Listing(tickets=shown, chosen=chosen, queues=queues, next="")
+    return Listing(tickets=shown, chosen=chosen, queues=queues, next=following)
 
 
 def ticket_of(visit: Visit) -> TicketRecord:
@@ -143,7 +170,7 @@ def take_next(visit: Visit, queue: str) -> TicketRecord | None:
     record = visit.store.tickets.claim(
         reviewer=visit.principal.name,
         queue=queue or None,
-        roles=roles_of(visit),
+        roles=visit.principal.roles,
         lease=visit.console.settings.lease,
     )
     if record is not None:
@@ -155,23 +182,41 @@ def take(visit: Visit, record: TicketRecord) -> TicketRecord:
     """Lease one ticket to the principal.
 
     Raises:
-        RefusedError: Somebody else was faster, or it is closed.
+        QueueError: Somebody else was faster, it is kept for somebody, or closed.
     """
-    try:
-        found = visit.store.tickets.claim(
-            reviewer=visit.principal.name,
-            ticket_id=record.id,
-            roles=roles_of(visit, record.role),
-            lease=visit.console.settings.lease,
-        )
-    except (LeaseLostError, RoleRequiredError):
-        found = None
+    found = visit.store.tickets.claim(
+        reviewer=visit.principal.name,
+        ticket_id=record.id,
+        roles=visit.principal.roles,
+        lease=visit.console.settings.lease,
+    )
     if found is None:
-        raise RefusedError(409, "somebody else was faster", code="taken")
+        raise LeaseLostError("somebody else was faster", ticket_id=record.id)
     visit.audit("ticket.claimed", record.id)
     return found
 
 
-def roles_of(visit: Visit, *wanted: str) -> frozenset[str]:
-    """Return the roles to act with: one's own, and `wanted` for who has them all."""
-    return visit.principal.roles_for({*wanted})
+def whose(record: TicketRecord) -> str:
+    """Say why a ticket is not one's own just now."""
+    if record.claimed_by:
+        return f"It is with {record.claimed_by} now."
+    if record.closed_by:
+        return f"It was {record.state} by {record.closed_by}."
+    if record.closed_at is not None:
+        return f"It is {record.state}."
+    if record.assignee:
+        return f"It is kept for {record.assignee}."
+    if record.opinions:
+        return f"It has {record.opinions} answers, and waits for somebody else's."
+    return "The time it was yours for is over, and nobody has taken it since."
+
+
+def reviewers(visit: Visit, record: TicketRecord) -> tuple[str, ...]:
+    """Return who may answer a ticket."""
+    return tuple(
+        user.name
+        for user in visit.store.access.list_users()
+        if user.disabled_at is None
+        and "review" in user.scopes
+        and (not record.role or record.role in user.roles or EVERY_ROLE in user.roles)
+    )

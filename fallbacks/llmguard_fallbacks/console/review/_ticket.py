@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmguard.store import WAITING, TicketRecord, TicketState
+from llmguard.store import WAITING, Opinion, TicketRecord, TicketState
 
 from .._visit import Visit, require
-from ._desk import mine, ticket_of
+from ._desk import mine, reviewers, ticket_of
 from ._form import Draft, empty, of_value
 from ._proposals import Proposal, Reason, best, proposals, reasons
 
@@ -30,6 +30,7 @@ class Sight:
         blind: Whether what tiers said is hidden until they have an own answer.
         reasons: Why each tier failed.
         proposals: What each tier proposed; empty while `blind`.
+        opinions: What reviewers said who disagree, for the one who decides.
     """
 
     record: TicketRecord
@@ -37,6 +38,7 @@ class Sight:
     blind: bool
     reasons: tuple[Reason, ...]
     proposals: tuple[Proposal, ...]
+    opinions: tuple[Opinion, ...] = ()
 
     @property
     def waiting(self) -> bool:
@@ -62,12 +64,16 @@ def sight_of(visit: Visit, record: TicketRecord) -> Sight:
         and record.state in WAITING
         and not _revealed(visit, record)
     )
+    held = mine(visit, record)
+    decides = held and record.adjudicating
     return Sight(
         record=record,
-        held=mine(visit, record),
+        held=held,
         blind=blind,
         reasons=reasons(record, hidden=blind),
         proposals=() if blind else proposals(record),
+        # Whoever answers independently must not see what others said.
+        opinions=tuple(visit.store.tickets.opinions(record.id)) if decides else (),
     )
 
 
@@ -144,6 +150,7 @@ def page(
         queue=visit.posted("queue") or visit.query("queue"),
         events=visit.store.tickets.events(record.id),
         token=record.lease_token if sight.held else "",
+        reviewers=reviewers(visit, record) if sight.waiting else (),
     )
 
 
@@ -181,4 +188,5 @@ def form_part(
         events=visit.store.tickets.events(record.id) if whole else (),
         # What was typed stays bound to the lease it was typed under.
         token=visit.posted("token"),
+        reviewers=reviewers(visit, record) if whole else (),
     )
