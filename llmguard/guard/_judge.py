@@ -219,8 +219,9 @@ def to_error(judged: Judged, *, tier: str, pin: str) -> CallError:
     what = f"tier `{tier}` ended in `{judged.kind}`: {judged.detail or 'no detail'}"
     error: CallError
     if judged.kind in _CONTRACT_KINDS:
-        if judged.violations:
-            what = f"{what} ({'; '.join(str(v) for v in judged.violations[:3])})"
+        more = [v for v in map(str, judged.violations[:3]) if v not in judged.detail]
+        if more:
+            what = f"{what} ({'; '.join(more)})"
         error = ContractError(
             what, kind=judged.kind, violations=judged.violations, tier=tier, pin=pin
         )

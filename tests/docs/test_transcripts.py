@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import doctest
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from transcript import Command, File, follow, steps
+
+from llmguard.testing import isolated
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -24,6 +28,23 @@ def test_the_first_guarded_call(tmp_path: Path) -> None:
     pytest.importorskip("llguidance", reason="no local runtime is installed")
     done = follow(DOCS / "first-guarded-call.md", tmp_path)
     assert 9 == len(done)
+
+
+def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every line of it does what it says."""
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / "tutorial.md").read_text()
+    session = "".join(
+        re.findall(r"^```pycon\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    )
+    names = {"__name__": "tutorial"}
+    script = doctest.DocTestParser().get_doctest(session, names, "tutorial", None, 0)
+    told: list[str] = []
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    with isolated():
+        doctest.DocTestRunner(optionflags=flags).run(script, out=told.append)
+    assert "" == "".join(told)
+    assert 20 < len(script.examples)
 
 
 def test_a_page_that_promises_something_else_fails(tmp_path: Path) -> None:
