@@ -196,3 +196,16 @@ def test_a_character_is_never_cut_in_a_stream(engine: Any) -> None:
     assert "".join(d.text for d in deltas) == result.text
     assert "\ufffd" not in result.text
     assert {*json.loads(result.text)} <= {*words}
+
+
+def test_a_grammar_is_compiled_once_and_each_answer_starts_anew(
+    engine: Any, ticket: Any, answer: Answer
+) -> None:
+    """What one answer consumed is not missing in the next."""
+    compiled = engine._compiled.cache_info().misses
+    first = answer(engine, schema=ticket, temperature=1.0, seed=5)
+    other = answer(engine, schema=ticket, temperature=1.0, seed=6)
+    again = answer(engine, schema=ticket, temperature=1.0, seed=5)
+    assert first.text == again.text
+    assert first.text != other.text
+    assert engine._compiled.cache_info().misses - compiled <= 1

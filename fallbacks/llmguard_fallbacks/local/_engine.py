@@ -46,6 +46,7 @@ class LlamaCppEngine:
         self._context = LlamaContext(options)
         self._tokenizer: Any = None
         self._chat = self._prompts(prompt_format)
+        self._compiled = functools.lru_cache(maxsize=128)(self._compile)
         tokens = functools.lru_cache(maxsize=4096)(self.count_tokens)
         self._prepare = functools.lru_cache(maxsize=128)(
             functools.partial(Prepared, tokens=tokens)
@@ -201,9 +202,12 @@ class LlamaCppEngine:
     def _constraint(self, grammar: Grammar | None) -> Constraint | None:
         if grammar is None:
             return None
+        return self._compiled(grammar.text).fresh()
+
+    def _compile(self, grammar: str) -> Constraint:
         if self._tokenizer is None:
             self._tokenizer = grammar_tokenizer(self._context)
-        return Constraint(self._tokenizer, grammar.text)
+        return Constraint(self._tokenizer, grammar)
 
     def _result(
         self, answer: Draw, prompt: Sequence[int], tally: _Tally, text: str

@@ -67,6 +67,8 @@ class LlamaContext:
         self._n_batch = min(options.n_batch, self.n_ctx)
         self._context = self._open(options)
         self._batch = self._api.llama_batch_init(self._n_batch, 0, 1)
+        self._row = ctypes.c_float * self.n_vocab
+        self._pieces: dict[int, bytes] = {}
         self._tokens: list[int] = []
         self._watch: _Watch | None = None
         self.evaluations = 0
@@ -140,6 +142,13 @@ class LlamaContext:
         if count < 0:
             raise ConfigError("llama.cpp cannot tokenize this prompt")
         return list(buffer[:count])
+
+    def text(self, token: int) -> bytes:
+        """Return the bytes of one token of an answer, which are kept."""
+        found = self._pieces.get(token)
+        if found is None:
+            found = self._pieces[token] = self.piece(token)
+        return found
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Return the bytes of one token."""
@@ -230,7 +239,9 @@ class LlamaContext:
             part = tokens[start : start + self._n_batch]
             self._decode(part, stop, last=start + len(part) == len(tokens))
         row = self._api.llama_get_logits_ith(self._context, -1)
-        return np.ctypeslib.as_array(row, shape=(self.n_vocab,))
+        at = ctypes.addressof(row.contents)
+        values: Any = self._row.from_address(at)
+        return np.frombuffer(values, np.float32)
 
     def _decode(
         self, part: Sequence[int], stop: Callable[[], bool], *, last: bool
