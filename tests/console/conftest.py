@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from console_people import RIGHT, SCHEMA, WRONG, Person
+from browser import Browser, find_browser
+from console_people import RIGHT, SCHEMA, WRONG, Person, Site
 from starlette.applications import Starlette
 from store_backends import make_store
 
@@ -15,6 +17,7 @@ from llmguard.store import NewTicket, Store, fingerprint
 from llmguard.store.access import AccessToken, AccessUser, secret_digest
 from llmguard.testing import VirtualClock
 from llmguard_fallbacks.console import ConsoleSettings, console_app
+from llmguard_fallbacks.console._run import running
 
 
 @pytest.fixture
@@ -101,3 +104,48 @@ def ask(store: Store, clock: VirtualClock) -> Callable[..., str]:
         return store.tickets.enqueue(NewTicket(**{**given, **fields})).ticket.id
 
     return make
+
+
+@pytest.fixture(scope="session")
+def commands() -> tuple[str, str]:
+    """Give the browser and its driver; continuous integration must have them."""
+    found = find_browser()
+    if found is None:
+        what = "no chromium with chromedriver: `apt-get install chromium-driver`"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+    return found
+
+
+@pytest.fixture
+def browser(
+    commands: tuple[str, str], tmp_path: Path
+) -> Iterator[Callable[..., Browser]]:
+    """Give browsers, each with cookies of its own."""
+    opened: list[Browser] = []
+
+    def make(**options: Any) -> Browser:
+        profile = tmp_path / f"browser{len(opened)}"
+        profile.mkdir()
+        opened.append(Browser(commands, profile, **options))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Run consoles over one store."""
+    store = make_store(str(tmp_path / "store.db"), durable=False)
+    open_: list[Any] = []
+
+    def make(**settings: Any) -> Site:
+        app = console_app(store, settings=ConsoleSettings(**settings))
+        open_.append(running(app))
+        return Site(store, open_[-1].__enter__())
+
+    yield make
+    for one in open_:
+        one.__exit__(None, None, None)
+    store.close()

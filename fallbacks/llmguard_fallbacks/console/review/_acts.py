@@ -87,6 +87,7 @@ def answer(visit: Visit) -> Response:
             record,
             draft,
             status=200,
+            oob=True,
             notice="Your answer is noted, not yet sent. Below is what the tiers "
             "proposed: change yours or keep it, then send it.",
         )
@@ -115,6 +116,7 @@ def _fresh(visit: Visit, record: TicketRecord, draft: Draft) -> Response:
         draft=draft,
         notice="It is yours again; what you typed is still here.",
         lost="",
+        oob=False,
         queue=visit.posted("queue"),
         token=record.lease_token,
     )

@@ -10,8 +10,6 @@ from llmguard.store import TicketRecord, answer_violations
 
 __all__ = ["Proposal", "Reason", "best", "proposals", "reasons"]
 
-_KNOWN = frozenset({"tier", "pin", "kind", "confidence", "value", "text"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
@@ -68,7 +66,7 @@ def _proposal(record: TicketRecord, number: int, given: object) -> Proposal:
     said: Mapping[str, object] = {"value": given}
     if isinstance(given, dict):
         named = cast("dict[str, object]", given)
-        if "tier" in named and named.keys() <= _KNOWN:
+        if "tier" in named and named.keys() & {"attempt", "value", "text"}:
             said = named
     usable, value = "value" in said, said.get("value")
     wrong: tuple[str, ...] = ()

@@ -146,6 +146,7 @@ def page(
         draft=draft,
         notice=notice,
         lost="",
+        oob=False,
         done=visit.query("done"),
         queue=visit.posted("queue") or visit.query("queue"),
         events=visit.store.tickets.events(record.id),
@@ -162,6 +163,7 @@ def form_part(
     status: int,
     notice: str = "",
     lost: str = "",
+    oob: bool = False,
 ) -> Response:
     """Return the form as it was posted: the part for htmx, else the whole page.
 
@@ -172,6 +174,7 @@ def form_part(
         status: HTTP status.
         notice: A sentence above the form.
         lost: Why the ticket is no longer theirs; the form is kept for them.
+        oob: Whether the part with what tiers said has changed too.
     """
     sight = sight_of(visit, record)
     whole = not visit.by_htmx
@@ -183,6 +186,7 @@ def form_part(
         draft=draft,
         notice=notice,
         lost=lost,
+        oob=oob and not whole,
         done="",
         queue=visit.posted("queue"),
         events=visit.store.tickets.events(record.id) if whole else (),
