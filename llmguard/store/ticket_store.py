@@ -24,7 +24,8 @@ class TicketStore(Protocol):
     """A durable queue of tickets. Everything it acknowledges survives a crash.
 
     Every method raises `StoreError` when the store fails. `actor` and `reviewer` are
-    names for the record; the store does not authenticate them.
+    names for the record; the store does not authenticate them. `roles` are those of
+    the reviewer; `*` stands for all of them.
     """
 
     def enqueue(self, new: NewTicket, *, timeout: float = 10.0) -> Enqueued:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 
 from llmguard.clock import SYSTEM_CLOCK, Clock
@@ -24,6 +24,7 @@ from ._section import Section
 from ._settings import ConsoleSettings
 from ._shield import Shield
 from ._static import static
+from .api._answers import problem
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SECTIONS", "console_app", "load_sections", "open_routes"]
 
-SECTIONS: Final = ("review",)
+SECTIONS: Final = ("review", "api")
 """Packages beside this module whose `SECTION` is shown, in the navigation's order."""
 
 _OPEN: Final = frozenset({login_page, login_post, static})
@@ -124,6 +125,8 @@ class _App(Starlette):
 
 def _for_programs(request: Request) -> bool:
     accept = request.headers.get("accept", "")
+    if "/api/v1/" in request.url.path:
+        return True
     return "authorization" in request.headers or accept.startswith("application/json")
 
 
@@ -177,10 +180,12 @@ async def _crashed(request: Request, _error: Exception) -> Response:
 
 
 def _problem(error: RefusedError) -> Response:
-    return JSONResponse(
-        {"error": {"code": error.code, "message": str(error)}},
-        status_code=error.status,
+    return problem(
+        error.status,
+        error.code,
+        str(error),
         headers=error.headers,
+        error={"code": error.code, "message": str(error)},
     )
 
 

@@ -1,0 +1,63 @@
+"""Answers that may become cases of a contract suite, decided by people."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final, cast
+
+from llmguard.store import CaseState, ProposedCase
+
+from ._answers import answer as say
+from ._asked import Body, WrongFieldError, api, integer, seen
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from .._visit import Visit
+
+__all__ = ["cases", "decide"]
+
+_STATES: Final = ("proposed", "accepted", "dismissed")
+
+
+@api("review")
+def cases(visit: Visit) -> Response:
+    """Return cases, oldest first."""
+    state = visit.query("state", "proposed")
+    if state not in _STATES:
+        raise WrongFieldError("?state", f"must be one of {', '.join(_STATES)}")
+    found = visit.store.feedback.cases(
+        state=cast("CaseState", state),
+        function=visit.query("function") or None,
+        limit=integer(visit, "limit", 50, least=1, most=500),
+    )
+    return say({"cases": [_json(one) for one in found if _visible(visit, one)]})
+
+
+@api("approve")
+def decide(visit: Visit) -> Response:
+    """Accept or dismiss a case."""
+    body = Body(visit)
+    state, note = body.text("state"), body.text("note", "")
+    body.done()
+    if state not in _STATES:
+        raise WrongFieldError("/state", f"must be one of {', '.join(_STATES)}")
+    record = seen(visit)
+    case = visit.store.feedback.decide(
+        record.id,
+        state=cast("CaseState", state),
+        actor=visit.principal.name,
+        note=note,
+    )
+    visit.audit("case.decided", record.id, detail=state)
+    return say(_json(case))
+
+
+def _visible(visit: Visit, one: ProposedCase) -> bool:
+    return visit.principal.sees(visit.store.tickets.get(one.ticket_id).role)
+
+
+def _json(one: ProposedCase) -> dict[str, object]:
+    found = {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
+    found["inputs"] = dict(one.inputs)
+    return found
