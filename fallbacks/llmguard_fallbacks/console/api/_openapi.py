@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from llmguard.store import TicketState
-
 from ._answers import PROBLEM
 from ._answers import answer as say
 from ._asked import api
+from ._schemas import STATES, case_schema, problem_schema, ticket_schema
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -33,8 +32,6 @@ _LEASE: Final[Json] = {
     "maximum": 86_400,
     "description": "Seconds that the ticket stays with you; 900 by default.",
 }
-_STATES: Final = [str(state) for state in TicketState]
-_NUMBER_OR_NULL: Final[Json] = {"type": ["number", "null"]}
 _ERRORS: Final[dict[int, str]] = {
     400: "The request cannot be understood.",
     401: "No token, or one that does not hold.",
@@ -72,9 +69,9 @@ def document(server: str) -> Json:
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             "schemas": {
-                "Ticket": _ticket(),
-                "Problem": _problem(),
-                "Case": _case(),
+                "Ticket": ticket_schema(),
+                "Problem": problem_schema(),
+                "Case": case_schema(),
             },
         },
     }
@@ -269,7 +266,7 @@ def _list() -> Json:
             "queue": {"type": "string"},
             "state": {
                 "type": "string",
-                "description": f"Some of {', '.join(_STATES)}, split by commas.",
+                "description": f"Some of {', '.join(STATES)}, split by commas.",
             },
             "assignee": {"type": "string", "description": "A name, or `me`."},
             "holder": {"type": "string", "description": "A name, or `me`."},
@@ -341,74 +338,3 @@ def _cases() -> Json:
             "limit": {"type": "integer", "minimum": 1, "maximum": 500},
         },
     )
-
-
-def _problem() -> Json:
-    return {
-        "type": "object",
-        "required": ["type", "title", "status", "detail", "code"],
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "code": {"type": "string", "description": "What programs go by."},
-            "errors": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["path", "message", "check"],
-                    "properties": {
-                        "path": {"type": "string"},
-                        "message": {"type": "string"},
-                        "check": {"type": "string"},
-                    },
-                },
-            },
-        },
-    }
-
-
-def _ticket() -> Json:
-    return {
-        "type": "object",
-        "required": ["id", "queue", "state", "inputs", "answered", "answer"],
-        "properties": {
-            "id": {"type": "string"},
-            "queue": {"type": "string"},
-            "state": {"enum": _STATES},
-            "role": {"type": "string"},
-            "priority": {"type": "integer"},
-            "created_at": {"type": "number"},
-            "due_at": _NUMBER_OR_NULL,
-            "expires_at": _NUMBER_OR_NULL,
-            "claimed_by": {"type": "string"},
-            "lease_token": {"type": "string", "description": "For its holder alone."},
-            "lease_until": _NUMBER_OR_NULL,
-            "assignee": {"type": "string"},
-            "reviewers": {"type": "integer"},
-            "opinions": {"type": "integer"},
-            "inputs": {"type": "object"},
-            "schema": {"type": ["object", "null"]},
-            "reasons": {"type": "array"},
-            "outputs": {"type": "array"},
-            "answered": {"type": "boolean"},
-            "answer": {},
-            "note": {"type": "string"},
-        },
-    }
-
-
-def _case() -> Json:
-    return {
-        "type": "object",
-        "required": ["ticket_id", "state", "function", "inputs", "expected"],
-        "properties": {
-            "ticket_id": {"type": "string"},
-            "state": {"enum": ["proposed", "accepted", "dismissed"]},
-            "function": {"type": "string"},
-            "inputs": {"type": "object"},
-            "expected": {},
-            "redacted": {"type": "boolean"},
-        },
-    }
