@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from ..contract._digest import canonical, digest_of
-from ..errors import ConfigError
 from ..store import EvidenceRow, Signature
+from ..suite._record import read_record, row_of
 
 __all__ = ["Figure", "ShadowEvidence", "ShadowVerdict"]
 
@@ -113,39 +112,31 @@ class ShadowEvidence:
         Raises:
             ConfigError: It is no shadow evidence, or of a newer format.
         """
-        try:
-            data = cast("dict[str, Any]", json.loads(body))
+
+        def make(data: dict[str, Any]) -> ShadowEvidence:
             if data["kind"] != "shadow":
-                raise TypeError(f"its kind is {data['kind']!r}")  # noqa: TRY301 - reported below
-            if data["format"] != _FORMAT:
-                raise ConfigError(
-                    f"evidence of format {data['format']!r} was written by another "
-                    "version of llmguard: `pip install -U llmguard-toolkit`"
-                )
+                raise TypeError(f"its kind is {data['kind']!r}")
             for name in ("raw", "floor", "net", "excess"):
                 given = data[name]
                 data[name] = None if given is None else Figure(**given)
             data["verdict"] = ShadowVerdict(data["verdict"])
             data["alarms"] = tuple(data["alarms"])
             return cls(**data)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ConfigError):
-                raise
-            raise ConfigError(
-                f"this is no shadow evidence ({type(error).__name__}: {error}); run "
-                "`llmguard shadow compare --evidence` to make some"
-            ) from None
+
+        return read_record(
+            body,
+            make,
+            kind="shadow",
+            version=_FORMAT,
+            command="llmguard shadow compare --evidence",
+        )
 
     def row(self, *, signatures: tuple[Signature, ...] = ()) -> EvidenceRow:
         """Return the row that `EvidenceStore.put_evidence` keeps."""
-        return EvidenceRow(
-            digest=self.digest,
+        return row_of(
+            self,
             kind="shadow",
-            function=self.function,
             subject=self.ladder_digest,
-            pin_digest=self.pin_digest,
             verdict=self.verdict.value,
-            at=self.at,
-            body=self.body,
             signatures=signatures,
         )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from .._nested import read_json
 from ..contract._digest import canonical, digest_of
-from ..errors import ConfigError
 from ..store import EvidenceRow, Signature
+from ._record import read_record, row_of
 from ._report import AssertionReport, Report
 from ._types import Status, Verdict
 
@@ -158,13 +157,8 @@ class Evidence:
         Raises:
             ConfigError: It is no evidence, or of a newer format.
         """
-        try:
-            data = cast("dict[str, Any]", read_json(body))
-            if data["format"] != _FORMAT:
-                raise ConfigError(
-                    f"evidence of format {data['format']!r} was written by another "
-                    "version of llmguard: `pip install -U llmguard-toolkit`"
-                )
+
+        def make(data: dict[str, Any]) -> Evidence:
             rows = [
                 AssertionEvidence(**(row | {"status": Status(row["status"])}))
                 for row in data["assertions"]
@@ -174,25 +168,18 @@ class Evidence:
                 "assertions": tuple(rows),
             }
             return cls(**(data | known))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ConfigError):
-                raise
-            raise ConfigError(
-                f"this is no suite evidence ({type(error).__name__}: {error}); run "
-                "`llmguard suite run` to make some"
-            ) from None
+
+        return read_record(
+            body, make, kind="suite", version=_FORMAT, command="llmguard suite run"
+        )
 
     def row(self, *, signatures: tuple[Signature, ...] = ()) -> EvidenceRow:
         """Return the row that `EvidenceStore.put_evidence` keeps."""
-        return EvidenceRow(
-            digest=self.digest,
+        return row_of(
+            self,
             kind="suite",
-            function=self.function,
             subject=self.suite_digest,
-            pin_digest=self.pin_digest,
             verdict=self.verdict.value,
-            at=self.at,
-            body=self.body,
             signatures=signatures,
         )
 

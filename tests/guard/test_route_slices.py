@@ -14,10 +14,8 @@ from llmguard import (
     config,
     contract,
     pinned,
-    pins,
 )
 from llmguard.errors import ConfigError, LockError
-from llmguard.guard import Runtime
 from llmguard.pins import Slice
 from llmguard.pins.routing import Routed
 from llmguard.store import Stage
@@ -25,31 +23,6 @@ from llmguard.store import Stage
 from .routed import Project
 
 Ask = Callable[[str], str]
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Make a folder with a lock the working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LLMGUARD_LOCK", raising=False)
-    config.reset()
-    pins.forget()
-    return Project(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> object:
-    yield
-    config.reset()
-    pins.forget()
-
-
-@pytest.fixture
-def routed(runtime: Runtime) -> Routed:
-    """Give the runtime of this test a table that the test can replace."""
-    routing = Routed()
-    runtime.routing = routing
-    return routing
 
 
 def test_slices_go_elsewhere(project: Project, routed: Routed) -> None:

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from llmguard import (
     INJECTED,
     Kind,
@@ -31,31 +29,6 @@ from llmguard.store import Stage
 from .routed import Project
 
 Ask = Callable[[str], str]
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Make a folder with a lock the working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LLMGUARD_LOCK", raising=False)
-    config.reset()
-    pins.forget()
-    return Project(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> object:
-    yield
-    config.reset()
-    pins.forget()
-
-
-@pytest.fixture
-def routed(runtime: Runtime) -> Routed:
-    """Give the runtime of this test a table that the test can replace."""
-    routing = Routed()
-    runtime.routing = routing
-    return routing
 
 
 def _ask() -> Ask:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import pathlib
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optional import need
 
 from llmguard.errors import ConfigError
 
@@ -24,18 +24,6 @@ SAMPLE = (
     "The parcel 12345 has not arrived and I want my money back, please. "
     '{"category":"billing","priority":"low","needs_human":true,"order_id":null}'
 )
-
-
-def need(*modules: str) -> None:
-    """Skip without the optional packages on a laptop; fail on the build machine."""
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"{name} must be installed here: {error}")
-            extra = "xllamacpp" if name == "xllamacpp" else "llamacpp"
-            pytest.skip(f"pip install 'llmguard-fallbacks[{extra}]': {error}")
 
 
 @pytest.fixture(scope="session")

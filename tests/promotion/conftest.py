@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shop_suite import MODULE, SUITE
 
 from llmguard import config, pins
 from llmguard.pins import Lock, Pin, edit_lock, load_lock
@@ -19,25 +20,6 @@ from llmguard.store import SqliteStore
 from llmguard.suite import Evidence, Suite, Verdict, find_suite
 from llmguard.testing import VirtualClock
 
-MODULE = """
-from llmguard import INJECTED, Model, contract, pinned
-
-
-@contract({"type": "object", "required": ["kind"]})
-@pinned("triage")
-def triage(text: str, *, model: Model = INJECTED):
-    return model.complete(text)
-"""
-SUITE = """
-name = "shop"
-function = "NAME.py:triage"
-cases = "cases.jsonl"
-
-[[assert]]
-expect = "schema"
-tolerate = 0.02
-unacceptable = 0.2
-"""
 EPOCH = 1_790_000_000.0
 DAY = 86_400.0
 

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import http.client
-import importlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from optional import need
 
 TOKEN = "0123456789abcdef0123456789abcdef"
-
-
-def need(*modules: str) -> None:
-    """Skip without the optional packages on a laptop; fail on the build machine."""
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"{name} must be installed here: {error}")
-            extra = "xllamacpp" if name == "xllamacpp" else "serve,llamacpp"
-            pytest.skip(f"pip install 'llmguard-fallbacks[{extra}]': {error}")
 
 
 @pytest.fixture(scope="session")
 def packages() -> None:
     """Skip without what the server needs."""
-    need("starlette", "uvicorn", "llguidance", "llama_cpp", "llmguard_models")
+    need(
+        "starlette",
+        "uvicorn",
+        "llguidance",
+        "llama_cpp",
+        "llmguard_models",
+        extra="serve,llamacpp",
+    )
 
 
 @pytest.fixture(scope="session")
 def llama_server_packages() -> None:
     """Skip without the wheel that carries llama.cpp's own server."""
-    need("openai", "xllamacpp", "llmguard_models")
+    need("openai", "xllamacpp", "llmguard_models", extra="serve,llamacpp")
 
 
 @pytest.fixture(scope="session")

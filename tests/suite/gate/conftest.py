@@ -8,29 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from shop_suite import MODULE, SUITE
 
 from llmguard import config
 from llmguard.pins import Pin, edit_lock, prepare
 
-MODULE = """
-from llmguard import INJECTED, Model, contract, pinned
-
-
-@contract({"type": "object", "required": ["kind"]})
-@pinned("triage")
-def triage(text: str, *, model: Model = INJECTED):
-    return model.complete(text)
-"""
-SUITE = """
-name = "shop"
-function = "NAME.py:triage"
-cases = "cases.jsonl"
-
-[[assert]]
-expect = "schema"
-tolerate = 0.02
-unacceptable = 0.2
-"""
 IDS = [f"c{n:02}" for n in range(20)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -12,26 +11,7 @@ from llmguard.errors import ConfigError
 from llmguard.suite import Status, Verdict
 from llmguard.suite.stats import BetaMixture, Decider, PairedBetting, Rule
 
-SCHEMA = Rule(name="schema", tolerate=0.005, unacceptable=0.02)
-LOOSE = Rule(name="loose", tolerate=0.05, unacceptable=0.5)
-WORST = Rule(name="worst", tolerate=0.05, unacceptable=0.25, per_prompt=True)
-PAIRED = Rule(name="paired", tolerate=0.0, unacceptable=0.05, relative=True)
-TRAFFIC = replace(SCHEMA, name="traffic", scope="traffic")
-CASES = [f"c{i}" for i in range(40)]
-
-
-def _round(
-    decider: Decider,
-    failing: Iterable[str] = (),
-    *,
-    cases: Iterable[str] = CASES,
-    names: Iterable[str] | None = None,
-) -> None:
-    bad = set(failing)
-    for case in cases:
-        for name in names or decider.open:
-            decider.feed(name, case, case in bad, False)
-    decider.end_round()
+from .deciding import CASES, LOOSE, PAIRED, SCHEMA, WORST, play_round
 
 
 def test_a_clean_suite_is_accepted_at_the_end_of_a_round() -> None:
@@ -61,20 +41,20 @@ def test_a_broken_suite_is_blocked_within_the_first_round() -> None:
 def test_a_block_is_what_the_round_would_end_with() -> None:
     """The evidence in mid-round is that of a round whose rest passes."""
     whole, part = Decider([LOOSE], cases=40), Decider([LOOSE], cases=40)
-    _round(whole, CASES[30:33], cases=CASES)
+    play_round(whole, CASES[30:33], cases=CASES)
     for case in CASES[:33]:
         part.feed("loose", case, case in CASES[30:33])
     assert whole.state("loose").log_block == pytest.approx(
         part.state("loose").log_block
     )
-    _round(part, cases=CASES[33:])
+    play_round(part, cases=CASES[33:])
     assert whole.state("loose").log_block == part.state("loose").log_block
 
 
 def test_early_bets_end_with_the_first_round() -> None:
     """However short it was: what comes later counts as the round will end."""
     decider = Decider([SCHEMA], cases=40)
-    _round(decider, cases=[])
+    play_round(decider, cases=[])
     for case in CASES[:2]:
         decider.feed("schema", case, failed=True)
     closed = BetaMixture(tolerate=0.005, unacceptable=0.02).log_block(40, 2)
@@ -86,10 +66,10 @@ def test_not_before_the_third_round() -> None:
     """A few answers per prompt are the least to speak of a suite."""
     decider = Decider([LOOSE], cases=40)
     for expected in (Status.OPEN, Status.OPEN, Status.ACCEPTED):
-        _round(decider)
+        play_round(decider)
         assert expected is decider.state("loose").status
     eager = Decider([LOOSE], cases=40, min_rounds=1)
-    _round(eager)
+    play_round(eager)
     assert Verdict.PROMOTE == eager.verdict()
 
 
@@ -113,7 +93,7 @@ def test_pending_rules_report_and_do_not_gate() -> None:
     assert Status.BLOCKED is decider.state("loose").status
     assert Verdict.PROMOTE == decider.verdict()
     alone = Decider([replace(LOOSE, gating=False)], cases=40)
-    _round(alone, CASES)
+    play_round(alone, CASES)
     assert Verdict.UNDECIDED == alone.verdict()
 
 
@@ -121,9 +101,9 @@ def test_every_gating_rule_must_be_accepted() -> None:
     """One open rule keeps the suite undecided; one blocked one blocks it."""
     decider = Decider([SCHEMA, LOOSE], cases=40)
     for _ in range(4):
-        _round(decider)
+        play_round(decider)
     assert (("schema",), False) == (decider.open, decider.decided)
-    _round(decider, CASES)
+    play_round(decider, CASES)
     assert (Verdict.BLOCK, True) == (decider.verdict(), decider.decided)
 
 
@@ -131,9 +111,9 @@ def test_what_is_decided_stays_as_it_was() -> None:
     """Counts and evidence are those of the decision."""
     decider = Decider([LOOSE], cases=40)
     for _ in range(3):
-        _round(decider)
+        play_round(decider)
     before = decider.state("loose")
-    _round(decider, CASES, names=["loose"])
+    play_round(decider, CASES, names=["loose"])
     assert before == decider.state("loose")
     assert not decider.needs("loose", "c0")
 
@@ -143,7 +123,7 @@ def test_a_single_bad_prompt_is_blocked_alone() -> None:
     decider = Decider([WORST], cases=40)
     for round_ in range(1, 5):
         assert Verdict.UNDECIDED == decider.verdict()
-        _round(decider, ["c7"])
+        play_round(decider, ["c7"])
         assert (round_ == 4) == (Verdict.BLOCK == decider.verdict())
     (suspect,) = decider.state("worst").suspects
     assert ("c7", 4, True) == (suspect.case, suspect.failures, suspect.listed)
@@ -152,7 +132,7 @@ def test_a_single_bad_prompt_is_blocked_alone() -> None:
 def test_a_suspicion_is_not_on_the_list() -> None:
     """One failure makes a prompt worth a look; four in a row put it on the list."""
     decider = Decider([replace(SCHEMA, tolerate=0.01)], cases=40, alpha=1e-6)
-    _round(decider, ["c3"])
+    play_round(decider, ["c3"])
     (suspect,) = decider.state("schema").suspects
     assert ("c3", 1, 1, False) == (
         suspect.case,
@@ -161,19 +141,19 @@ def test_a_suspicion_is_not_on_the_list() -> None:
         suspect.listed,
     )
     for _ in range(3):
-        _round(decider, ["c3"])
+        play_round(decider, ["c3"])
     assert decider.state("schema").suspects[0].listed
 
 
 def test_prompts_are_accepted_one_by_one() -> None:
     """After 12 calls without a failure a prompt is done; the failing one goes on."""
     decider = Decider([WORST], cases=40)
-    _round(decider, ["c7"])
+    play_round(decider, ["c7"])
     for _ in range(11):
-        _round(decider, cases=[c for c in CASES if decider.needs("worst", c)])
+        play_round(decider, cases=[c for c in CASES if decider.needs("worst", c)])
     assert ["c7"] == [c for c in CASES if decider.needs("worst", c)]
     while Verdict.UNDECIDED == decider.verdict():
-        _round(decider, cases=["c7"])
+        play_round(decider, cases=["c7"])
     mixture = BetaMixture(tolerate=0.05, unacceptable=0.25)
     enough = next(n for n in range(99) if mixture.log_accept(n, 1) >= math.log(20))
     assert (Verdict.PROMOTE, enough) == (decider.verdict(), decider.rounds)
@@ -185,7 +165,7 @@ def test_no_good_word_of_a_prompt_before_ten_calls() -> None:
     for n_min, rounds in ((10, 10), (4, 4), (20, 20)):
         decider = Decider([easy], cases=3, n_min=n_min, min_rounds=1)
         while Verdict.UNDECIDED == decider.verdict():
-            _round(decider, cases=CASES[:3])
+            play_round(decider, cases=CASES[:3])
         assert rounds == decider.rounds
 
 
@@ -193,7 +173,7 @@ def test_a_prompt_that_was_never_asked_is_not_accepted() -> None:
     """The rule is about all of its prompts."""
     decider = Decider([WORST], cases=40, cap=30)
     for _ in range(30):
-        _round(decider, cases=CASES[:39])
+        play_round(decider, cases=CASES[:39])
     assert Verdict.UNDECIDED == decider.verdict()
 
 
@@ -260,9 +240,9 @@ def test_what_could_not_be_judged_counts_nowhere() -> None:
 def test_nothing_is_needed_after_the_cap() -> None:
     """What is open then stays open."""
     decider = Decider([SCHEMA], cases=40, cap=2)
-    _round(decider)
+    play_round(decider)
     assert decider.needs("schema", "c0")
-    _round(decider)
+    play_round(decider)
     assert not decider.needs("schema", "c0")
     assert (Verdict.UNDECIDED, ("schema",)) == (decider.verdict(), decider.open)
 
@@ -270,8 +250,8 @@ def test_nothing_is_needed_after_the_cap() -> None:
 def test_the_path_tells_the_story() -> None:
     """One point per round, and one at the decision."""
     decider = Decider([SCHEMA], cases=40)
-    _round(decider, ["c3"])
-    _round(decider)
+    play_round(decider, ["c3"])
+    play_round(decider)
     for case in CASES:
         decider.feed("schema", case, failed=True)
     path = decider.state("schema").path

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
 from llmguard.suite import Status, Verdict
-from llmguard.suite.stats import Decider, Rule
+from llmguard.suite.stats import Decider
 
-SCHEMA = Rule(name="schema", tolerate=0.005, unacceptable=0.02)
-LOOSE = Rule(name="loose", tolerate=0.05, unacceptable=0.5)
-WORST = Rule(name="worst", tolerate=0.05, unacceptable=0.25, per_prompt=True)
-PAIRED = Rule(name="paired", tolerate=0.0, unacceptable=0.05, relative=True)
-TRAFFIC = replace(SCHEMA, name="traffic", scope="traffic")
-CASES = [f"c{i}" for i in range(40)]
-
-
-def _round(
-    decider: Decider,
-    failing: Iterable[str] = (),
-    *,
-    cases: Iterable[str] = CASES,
-    names: Iterable[str] | None = None,
-) -> None:
-    bad = set(failing)
-    for case in cases:
-        for name in names or decider.open:
-            decider.feed(name, case, case in bad, False)
-    decider.end_round()
+from .deciding import CASES, LOOSE, PAIRED, SCHEMA, TRAFFIC, WORST, play_round
 
 
 def test_traffic_accepts_in_the_middle_of_the_first_round() -> None:
@@ -45,7 +25,7 @@ def test_forty_prompts_never_speak_for_traffic() -> None:
     """Fifty clean rounds of the same prompts accept the suite, not the traffic."""
     decider = Decider([TRAFFIC, SCHEMA], cases=40)
     for _ in range(50):
-        _round(decider)
+        play_round(decider)
     assert [Status.OPEN, Status.ACCEPTED] == [s.status for s in decider.states()]
 
 
@@ -90,7 +70,7 @@ def test_clusters_are_observed_once_a_round() -> None:
         many.feed("traffic", case, failed=True)
     assert Verdict.UNDECIDED == many.verdict()
     many.end_round()
-    _round(few, CASES[:4], cases=CASES[:4])
+    play_round(few, CASES[:4], cases=CASES[:4])
     assert Verdict.BLOCK == few.verdict() == many.verdict()
     assert few.state("traffic").log_block != many.state("traffic").log_block
 
@@ -99,12 +79,12 @@ def test_settled_cases_add_no_calls_and_no_good_word() -> None:
     """They pass in the evidence to block; the evidence to accept goes without them."""
     settled, asked = Decider([SCHEMA], cases=40), Decider([SCHEMA], cases=40)
     for decider in (settled, asked):
-        _round(decider)
+        play_round(decider)
     for case in CASES[:10]:
         settled.settle(case)
     assert CASES[10:] == [c for c in CASES if settled.needs("schema", c)]
-    _round(settled, ["c39"], cases=CASES[10:])
-    _round(asked, ["c39"])
+    play_round(settled, ["c39"], cases=CASES[10:])
+    play_round(asked, ["c39"])
     one, other = settled.state("schema"), asked.state("schema")
     assert (70, 80) == (one.n, other.n)
     assert one.log_block == pytest.approx(other.log_block, abs=0.1)
@@ -114,14 +94,14 @@ def test_settled_cases_add_no_calls_and_no_good_word() -> None:
 def test_only_cases_that_never_failed_settle() -> None:
     """A failing case is where the information is, and the last ones are still asked."""
     decider = Decider([LOOSE, WORST, PAIRED], cases=3)
-    _round(decider, ["c0"], cases=CASES[:3])
+    play_round(decider, ["c0"], cases=CASES[:3])
     for case in CASES[:3]:
         decider.settle(case)
     assert [True, False, False] == [decider.needs("loose", c) for c in CASES[:3]]
     assert decider.needs("worst", "c1")
     assert decider.needs("paired", "c1")
     everything = Decider([LOOSE], cases=2)
-    _round(everything, cases=CASES[:2])
+    play_round(everything, cases=CASES[:2])
     everything.settle("c0")
     everything.settle("c1")
     assert everything.needs("loose", "c0")
