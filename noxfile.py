@@ -189,6 +189,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def campaign(session: nox.Session) -> None:
+    """Do to llmguard what machines do, and print what was lost: nothing, or a bug."""
+    _install(session, "test", "proof")
+    session.run("python", "tests/campaign/campaign.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
 def fuzz(session: nox.Session) -> None:
     """Fuzz what reads strangers' bytes; `-- TARGET --seconds N` for one, for longer."""
     _install(session, "test", "proof")

@@ -51,10 +51,12 @@ def read_rules(path: Path) -> FileRules:
     entries = document.get("rule", [])
     if not isinstance(entries, list) or not entries:
         raise ConfigError(f"{path} has no rules; write each under `[[rule]]`")
+    mode = document.get("mode", "first")
+    _typed(f"{path}", "mode", mode, str, "`first` or `merge`, in quotes")
     default = document["default"] if "default" in document else NoDefault()
     return FileRules(
         rules=tuple(_rule(path, entry) for entry in cast("list[object]", entries)),
-        mode=document.get("mode", "first"),
+        mode=mode,
         default=_with_nulls(default),
     )
 
@@ -68,6 +70,8 @@ def _rule(path: Path, entry: object) -> Rule:
         if key not in table:
             raise ConfigError(f"{where} has no `{key}`")
     _known(where, table, (*_RULE_KEYS, *_CONDITIONS))
+    _typed(where, "name", table["name"], str, "a text")
+    _typed(where, "confidence", table.get("confidence", 1), int | float, "a number")
     try:
         return Rule(
             table["name"],
@@ -81,6 +85,8 @@ def _rule(path: Path, entry: object) -> Rule:
 
 def _condition(where: str, table: Mapping[str, Any], field: str | None) -> Condition:
     """Build the conditions of a table; several of them must all hold."""
+    if field is not None:
+        _typed(where, "field", field, str, "the name of an input")
     makers = ((key, make) for key, make in _CONDITIONS.items() if key in table)
     found = [make(where, table[key], field) for key, make in makers]
     if not found:
@@ -88,12 +94,20 @@ def _condition(where: str, table: Mapping[str, Any], field: str | None) -> Condi
     return found[0] if len(found) == 1 else all_of(*found)
 
 
-def _keyword(_where: str, value: object, field: str | None) -> Condition:
-    words = [value] if isinstance(value, str) else cast("Iterable[str]", value)
+def _typed(where: str, key: str, value: object, kind: Any, what: str) -> None:
+    if not isinstance(value, kind):
+        raise ConfigError(f"{where}: `{key}` is {value!r}; write {what}")
+
+
+def _keyword(where: str, value: object, field: str | None) -> Condition:
+    words = cast("list[str]", value if isinstance(value, list) else [value])
+    for word in words:
+        _typed(where, "keyword", word, str, "a text, or a list of them")
     return keyword(*words, field=field)
 
 
-def _regex(_where: str, value: str, field: str | None) -> Condition:
+def _regex(where: str, value: str, field: str | None) -> Condition:
+    _typed(where, "regex", value, str, "a pattern, in single quotes")
     return regex(value, field=field)
 
 
@@ -111,6 +125,8 @@ def _threshold(where: str, value: object, field: str | None) -> Condition:
         )
     table = cast("dict[str, float]", value)
     _known(f"{where}: threshold", table, limits)
+    for key, limit in table.items():
+        _typed(where, f"threshold.{key}", limit, int | float, "a number")
     return threshold(field, **table)
 
 
@@ -119,6 +135,7 @@ def _each(where: str, value: object, field: str | None) -> list[Condition]:
         raise ConfigError(f"{where}: {value!r} is no list of conditions")
     parts: list[Condition] = []
     for part in cast("list[Mapping[str, Any]]", value):
+        _typed(where, "conditions", part, dict, "each as a table: `{ keyword = 'x' }`")
         _known(where, part, ("field", *_CONDITIONS))
         parts.append(_condition(where, part, part.get("field", field)))
     return parts

@@ -8,6 +8,7 @@ import copy
 import logging
 import re
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -130,7 +131,7 @@ class HumanTier:
     async def arun(self, call: TierContext) -> object:
         """Answer as `run` does, without blocking the event loop."""
         try:
-            ticket = await asyncio.to_thread(self._ask, call)
+            ticket = await self._asked(call)
         except (QueueFullError, StoreError) as error:
             return self._last_resort(call, error)
         try:
@@ -140,6 +141,17 @@ class HumanTier:
         except TicketClosedError as error:
             raise self._failed(error) from error
         return _reply(ticket, value)
+
+    async def _asked(self, call: TierContext) -> Ticket:
+        """Make the ticket on a thread; where none starts, the loop has to wait."""
+        context = copy_context()
+        try:
+            made = asyncio.get_running_loop().run_in_executor(
+                None, lambda: context.run(self._ask, call)
+            )
+        except RuntimeError:
+            return self._ask(call)
+        return await made
 
     def _ask(self, call: TierContext) -> Ticket:
         """Make the ticket durable: in the store, or spilled beside it.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..reply import Reply
@@ -17,6 +18,8 @@ from .messages import Chunk, Request
 from .provider import Provider
 
 __all__ = ["Recorder", "record_to"]
+
+_LOG: Final = logging.getLogger("llmguard.adapters")
 
 
 def record_to(
@@ -36,7 +39,12 @@ def record_to(
 
 
 class Recorder:
-    """Appends one record for each answer or failure; raw clients are not recorded."""
+    """Appends one record for each answer or failure; raw clients are not recorded.
+
+    Attributes:
+        path: The file.
+        lost: Records that could not be written; the first one is logged.
+    """
 
     def __init__(self, path: Path, provider: Provider, *, clock: Clock) -> None:
         self.path = path
@@ -44,6 +52,7 @@ class Recorder:
         self._clock = clock
         self._lock = threading.Lock()
         self._samples: Counter[str] = Counter()
+        self.lost = 0
 
     @property
     def remote(self) -> bool:
@@ -132,5 +141,14 @@ class Recorder:
             if request.prompt_digest:
                 record["prompt_digest"] = request.prompt_digest
             line = json.dumps(record, ensure_ascii=False, default=str)
+            self._write(line)
+
+    def _write(self, line: str) -> None:
+        """Append a line; a disk that is full is no reason to give away an answer."""
+        try:
             with open_append(self.path) as file:
                 file.write(line + "\n")
+        except OSError as error:
+            if self.lost == 0:
+                _LOG.warning("%s cannot be written, calls go on: %s", self.path, error)
+            self.lost += 1

@@ -138,8 +138,11 @@ class BreakerRegistry:
             breaker.on_transition(callback)
 
     def _add(self, key: str, policy: BreakerPolicy) -> VersionBreaker:
-        # Here, since pybreaker imports Redis's client wherever that is installed.
-        from .version import VersionBreaker
+        # Here, since pybreaker imports Redis's client wherever that is installed. Under
+        # the lock, for which a fork waits: a child forked amid an import would wait for
+        # ever for a thread that it does not have.
+        with self._lock:
+            from .version import VersionBreaker
 
         make = self._breaker_type or VersionBreaker
         breaker = make(key, policy=policy, **self._options)

@@ -110,7 +110,7 @@ async def _in_thread(run: Run, couriers: Couriers) -> Result:
 
     job = couriers.submit(run.answer, finished, owner=run.step)
     if job is None:
-        return Result(error=shed_error(run.step.name))
+        return Result(error=shed_error(run.step.name, couriers))
     try:
         async with asyncio.timeout(run.timeout):
             await done.wait()

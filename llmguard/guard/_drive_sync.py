@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["drive", "drive_stream", "job_result", "shed_error"]
 
 
-def shed_error(tier: str) -> TierUnavailableError:
-    """Return the refusal of a process that already has too many hanging calls."""
+def shed_error(tier: str, couriers: Couriers) -> TierUnavailableError:
+    """Return the refusal of a process that has too many hanging calls, or threads."""
+    if not couriers.zombies:
+        return TierUnavailableError(
+            "the process can start no more threads: allow it more, or start fewer",
+            kind=Kind.SKIPPED,
+            tier=tier,
+        )
     return TierUnavailableError(
         "too many earlier calls still hang in threads that cannot be stopped; new work "
         "is refused until some end. Give the client in the function a timeout, or use "
@@ -86,7 +92,9 @@ def _sent(
     """Have a courier run `work`, at most `timeout` seconds of it."""
     job = couriers.submit(work, scope=run.scope, owner=run.step)
     if job is None:
-        return Result(error=shed_error(run.step.name))
+        if run.step.durable:
+            return _here(work, run)
+        return Result(error=shed_error(run.step.name, couriers))
     try:
         finished = job.wait(timeout)
     except BaseException:
@@ -96,6 +104,14 @@ def _sent(
         run.left = True
         return Result(timed_out=True)
     return Result(job.value) if job.error is None else job_result(job)
+
+
+def _here(work: Callable[[], object], run: Run) -> Result:
+    """Run what must not be passed over in the calling thread."""
+    try:
+        return Result(work() if run.scope is None else run.scope.run(work))
+    except Exception as error:  # noqa: BLE001 - classified by the engine
+        return Result(error=error)
 
 
 def job_result(job: Job) -> Result:

@@ -134,6 +134,11 @@ class Step:
     latency: float = 0.0
 
     @property
+    def durable(self) -> bool:
+        """True when it keeps the call for later, so that it must not be passed over."""
+        return bool(getattr(self.tier, "durable", False))
+
+    @property
     def is_body(self) -> bool:
         """True when the guarded function's own body runs."""
         return self.tier is None

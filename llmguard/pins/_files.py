@@ -80,14 +80,15 @@ def edit_lock(
         clock: Times the wait for another writer; None for the system's.
 
     Raises:
-        LockError: The file is unusable, or another writer holds it for 10 s.
+        LockError: The file is unusable or cannot be written, or another writer holds it
+            for 10 s.
     """
     with _exclusive(path, clock):
         before = read_lock(path, verify=verify) if path.exists() else Lock(path=path)
         text = to_text(change(before)).encode()
         after = from_text(text, path=path)  # never write what nobody could read
         if after.digest != before.digest:
-            _replace(path, text)
+            _write(path, text)
         return after
 
 
@@ -104,6 +105,16 @@ def _embedded_hash(name: str) -> str:
         f"no embedded model {name!r} (known: {', '.join(sorted(known)) or 'none'}); "
         "`pip install llmguard-models`, or name a GGUF file"
     )
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        _replace(path, data)
+    except OSError as error:
+        raise LockError(
+            f"{path} cannot be written: {error.strerror}; the file is as it was: make "
+            "room or allow it, then repeat the command"
+        ) from error
 
 
 def _replace(path: Path, data: bytes) -> None:

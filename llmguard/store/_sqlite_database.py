@@ -194,9 +194,18 @@ class SqliteDatabase:
             raise
         lock.release()
         fill_ballast(self._ballast_path, self._ballast)
-        return Session(
-            self.path, connection=connection, lock=lock, committed=self._announce
-        )
+        try:
+            return Session(
+                self.path, connection=connection, lock=lock, committed=self._announce
+            )
+        except RuntimeError as error:  # the process may start no more threads
+            connection.close()
+            lock.close()
+            raise StoreBusyError(
+                f"the store {str(self.path)!r} needs a thread that writes, and this "
+                f"process can start no more ({error}); nothing was written",
+                written=False,
+            ) from error
 
     def _prepare(self) -> SqliteConnection:
         try:

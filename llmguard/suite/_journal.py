@@ -190,10 +190,25 @@ class JournalWriter:
         self.write(json.dumps({"event": name, **details}, default=str))
 
     def write(self, line: str) -> None:
-        """Write one line in one system call, so that a kill tears at most one."""
-        data = (line + "\n").encode()
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        """Write one line in one system call, so that a kill tears at most one.
+
+        Raises:
+            ConfigError: The disk is full, or the file cannot be written any more.
+        """
+        data = (line + "\n").encode("utf-8", "backslashreplace")
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError as error:
+            # Without its beginning: what comes next must not be glued to it.
+            with suppress(OSError):
+                size = os.fstat(self._descriptor).st_size
+                os.ftruncate(self._descriptor, size - written)
+            raise ConfigError(
+                f"the journal {str(self.path)!r} cannot be written ({error.strerror}); "
+                f"free some space and go on with it: `--resume {self.path}`"
+            ) from error
 
     def sync(self) -> None:
         """Have the disk hold what was written; done once per block."""

@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_replaced_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(LockError, match="No space"):
         edit_lock(lock_path, lambda old: old.with_pin(pin(1)))
     assert [each.name for each in lock_path.parent.iterdir()] == [".llmguard"]
 

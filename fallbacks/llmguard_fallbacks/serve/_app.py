@@ -90,6 +90,7 @@ class _Door:
         if scope["type"] == "http":
             try:
                 admit(scope["path"], Headers(scope=scope), self._settings)
+                _refuse_bytes(scope.get("query_string", b""))
             except ApiError as error:
                 await _answer(error)(scope, receive, send)
                 return
@@ -140,6 +141,11 @@ class _Pages:
             "owned_by": "llmguard",
             "pin": served.pin.id,
         }
+
+
+def _refuse_bytes(query: bytes) -> None:
+    if not query.isascii():
+        raise ApiError(400, "the query of a URL is ASCII: escape the rest")
 
 
 def _answer(error: ApiError) -> Response:
