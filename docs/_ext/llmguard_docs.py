@@ -6,6 +6,7 @@ import builtins
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -23,6 +24,7 @@ _LOG = logging.getLogger(__name__)
 _OUTSIDE = re.compile(r"\]\(\.\./([^)#\s]+)")
 _VARIABLE = re.compile(r"(^|\.)[A-Z][a-z]?$")
 _NO_PYTHON = re.compile(r"(?<=[=(, ])<[^<>]+>")
+_PARAGRAPH = re.compile(r"(?!\.\. |[-*] |\d+\. |.*::$|[A-Z][a-z]+:$)\S")
 _COLON = "\uf03a"
 
 
@@ -52,11 +54,23 @@ def _unlisted(index: str) -> str:
     return "\n".join(tree) if left else ""
 
 
-def _hide_colons(*event: Any) -> None:
-    """Keep napoleon from reading `Admits nobody: ...` as the type of an attribute."""
+def _prepare(*event: Any) -> None:
+    """Mark indented code, and keep napoleon from reading `When: then` as a type."""
     _, what, _, _, _, lines = event
+    lines[:] = _with_code(lines)
     if what in {"attribute", "data", "property"}:
         lines[:] = [line.replace(":", _COLON) for line in lines]
+
+
+def _with_code(lines: list[str]) -> Iterator[str]:
+    """Write `::` above indented text that follows a paragraph and a blank line."""
+    before, blank = "", True
+    for line in lines:
+        if line.startswith("    ") and blank and _PARAGRAPH.match(before):
+            yield from ("::", "")
+        yield line
+        blank = not line.strip()
+        before = before if blank else line
 
 
 def _show_colons(*event: Any) -> None:
@@ -165,7 +179,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("config-inited", lambda *_: write_reference())
     app.connect("source-read", _outside)
-    app.connect("autodoc-process-docstring", _hide_colons, priority=400)
+    app.connect("autodoc-process-docstring", _prepare, priority=400)
     app.connect("autodoc-process-docstring", _show_colons, priority=600)
     app.connect("autodoc-process-signature", _parsable)
     app.connect("doctree-read", _qualify)

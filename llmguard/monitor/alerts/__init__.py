@@ -1,7 +1,5 @@
 """Alerts: who is told when a version misbehaves, and what they are told.
 
-::
-
     from llmguard.monitor import alerts
 
     alerts.add_sink(alerts.Webhook("https://hooks.example.com/llm", secret="whsec_..."))

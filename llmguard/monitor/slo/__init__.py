@@ -1,7 +1,5 @@
 """Behavioural objectives: declared beside the contract, watched per pinned version.
 
-::
-
     from llmguard import contract, pinned, slo
 
     @contract(Triage, slos=[slo.schema_valid(0.995), slo.within(4.0, share=0.95)])
