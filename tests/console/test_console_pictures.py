@@ -82,7 +82,7 @@ def filled(site: Site) -> list[str]:
 
 
 @pytest.mark.skipif(not FOLDER, reason="LLMGUARD_SCREENSHOTS names no folder")
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("size", [(1280, 900), (500, 844)])
 def test_every_page_has_its_picture_taken(
     size: tuple[int, int],
     browser: Callable[..., Browser],

@@ -22,6 +22,7 @@ from llmguard.store.access import (
     secret_digest,
 )
 
+from ..queue._text import safe
 from ._format import ago, stamp
 
 __all__ = ["audit", "purge", "sessions", "token", "user"]
@@ -75,8 +76,8 @@ def add_user(
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(made), indent=2))
         return
-    click.echo(f"{made.name}: {_scopes(made.scopes)}; {_roles(made.roles)}")
-    click.echo(f"Next: `llmguard console token add {name}`")
+    _say(f"{made.name}: {_scopes(made.scopes)}; {_roles(made.roles)}")
+    _say(f"Next: `llmguard console token add {name}`")
 
 
 @user.command("list")
@@ -90,7 +91,7 @@ def list_users(url: str | None, *, as_json: bool) -> None:
         return
     for one in found:
         gone = f"  disabled {stamp(one.disabled_at)}" if one.disabled_at else ""
-        click.echo(f"{one.name}  {_scopes(one.scopes)}; {_roles(one.roles)}{gone}")
+        _say(f"{one.name}  {_scopes(one.scopes)}; {_roles(one.roles)}{gone}")
     if not found:
         click.echo("no users yet: `llmguard console user add NAME`")
 
@@ -222,7 +223,7 @@ def sessions(url: str | None, *, as_json: bool) -> None:
     now = SYSTEM_CLOCK.time()
     for one in found:
         place = f" from {one.address}" if one.address else ""
-        click.echo(f"{one.user}  by {one.via}{place}, seen {ago(one.seen_at, now)}")
+        _say(f"{one.user}  by {one.via}{place}, seen {ago(one.seen_at, now)}")
     if not found:
         click.echo("nobody is logged in")
 
@@ -263,7 +264,7 @@ def audit(
         went = "" if one.outcome == "ok" else f" {one.outcome.upper()}"
         parts = (one.action + went, one.target, one.detail, one.address)
         text = "  ".join(part for part in parts if part)
-        click.echo(f"{stamp(one.at)}  {one.actor or '-'}  {text}")
+        _say(f"{stamp(one.at)}  {one.actor or '-'}  {text}")
     if not found:
         click.echo("nothing recorded")
 
@@ -297,6 +298,11 @@ def _note(store: Store, action: str, target: str, detail: str = "") -> None:
     store.access.audit(
         NewAudit(actor=getpass.getuser(), action=action, target=target, detail=detail)
     )
+
+
+def _say(text: str) -> None:
+    # Names and paths come from outside, and must not command the terminal.
+    click.echo(safe(text))
 
 
 def _scopes(scopes: Sequence[str]) -> str:

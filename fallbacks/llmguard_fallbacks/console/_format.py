@@ -37,6 +37,8 @@ def ago(at: float | None, now: float) -> str:
     """Write when something was or will be, seen from now."""
     if at is None:
         return "-"
+    if abs(now - at) < 1.0:
+        return "just now"
     return f"{span(now - at)} ago" if at <= now else f"in {span(at - now)}"
 
 

@@ -12,7 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 from typing import Any, Final, cast
 
-from ._field import ABSENT, JSON, NULL, SET, Entry, Field, FieldError, Form, states
+from ._field import (
+    ABSENT,
+    JSON,
+    NULL,
+    ROOT,
+    SET,
+    Entry,
+    Field,
+    FieldError,
+    Form,
+    states,
+)
 from ._shapes import Choice, Items, Number, Pick, Planner, Raw, Record, Text
 
 __all__ = ["render"]
@@ -77,7 +88,7 @@ class _Page:
     def _summary(self) -> Iterator[str]:
         if not self._errors:
             return
-        labels = {part.name: part.label for part in self._form.fields()}
+        labels = dict(_trails(self._form.root, ""))
         yield '<div role="alert" class="errors"><p>Please look at:</p><ul>\n'
         for name, messages in self._errors.items():
             for message in messages:
@@ -275,6 +286,15 @@ class _Page:
             return shape.title
         kind = _KINDS.get(type(shape), "")
         return f"option {index + 1} ({kind})" if kind else f"option {index + 1}"
+
+
+def _trails(part: Field, above: str) -> Iterator[tuple[str, str]]:
+    """Yield what each field is called outside of its group: `items, Item 2, count`."""
+    yield part.name, above + part.label
+    # The root is the form itself, a branch stands for the choice around it.
+    inside = "" if part.name == ROOT else f"{above}{part.label}, "
+    for below in part.children:
+        yield from _trails(below, above if below is part.branch else inside)
 
 
 def _id(name: str) -> str:
