@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
+from llmguard.errors import QueueError
 from llmguard.store import (
     CLOSED,
     EVERY_ROLE,
@@ -113,8 +114,24 @@ class Listing:
 def listing(visit: Visit) -> Listing:
     """Return the page of tickets that a request asks for."""
     chosen = Filter.of(visit)
-    tickets = visit.store.tickets
-    found = tickets.list(
+    try:
+        found = _found(visit, chosen)
+    except QueueError:  # `after` is what no page ended with: the first page
+        chosen = replace(chosen, after="")
+        found = _found(visit, chosen)
+    shown = tuple(found[:PAGE])
+    following = ""
+    if len(found) > PAGE:
+        following = replace(chosen, after=page_cursor(shown[-1])).query
+    queues = {
+        name: (states.get("open", 0), states.get("claimed", 0))
+        for name, states in sorted(visit.store.tickets.counts().items())
+    }
+    return Listing(tickets=shown, chosen=chosen, queues=queues, next=following)
+
+
+def _found(visit: Visit, chosen: Filter) -> Sequence[TicketRecord]:
+    return visit.store.tickets.list(
         queue=chosen.queue or None,
         states=chosen.states,
         limit=PAGE + 1,
@@ -122,15 +139,6 @@ def listing(visit: Visit) -> Listing:
         holder=visit.principal.name if chosen.mine else None,
         roles=visit.principal.roles,
     )
-    shown = tuple(found[:PAGE])
-    following = ""
-    if len(found) > PAGE:
-        following = replace(chosen, after=page_cursor(shown[-1])).query
-    queues = {
-        name: (states.get("open", 0), states.get("claimed", 0))
-        for name, states in sorted(tickets.counts().items())
-    }
-    return Listing(tickets=shown, chosen=chosen, queues=queues, next=following)
 
 
 def ticket_of(visit: Visit) -> TicketRecord:
