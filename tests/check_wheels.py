@@ -33,7 +33,7 @@ def main(dist: Path) -> None:
     fallbacks = _one(dist, "llmguard_fallbacks")
     models = _one(dist, "llmguard_models")
     _require(core, "py.typed", "naming.toml", ".sql", "licenses/LICENSE")
-    _require(fallbacks, "py.typed")
+    _require(fallbacks, "py.typed", "console.css", "htmx.LICENSE", "base.html")
     _require(models, "py.typed", ".gguf", "demo_tickets.jsonl")
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)

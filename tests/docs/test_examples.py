@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ EXAMPLES = ROOT / "examples"
 KNOWN = {
     "any_sdk",
     "ci_gate",
+    "console",
     "fastapi_app",
     "flask_app",
     "plain_function",
@@ -128,6 +130,37 @@ def test_fastapi_app() -> None:
         assert answer == client.get(place).json()["value"]
         responses = client.get("/openapi.json").json()["paths"]["/tickets"]["post"]
         assert "202" in responses["responses"]
+
+
+def test_console() -> None:
+    """A person corrects the model in the mounted console; the caller gets it."""
+    from fastapi.testclient import TestClient
+
+    from llmguard.store import open_store
+    from llmguard.store.access import AccessToken, AccessUser, secret_digest
+
+    access = open_store().access
+    access.put_user(AccessUser(name="ann", scopes=("review",)))
+    token = AccessToken(id="t", user="ann", scopes=("review",))
+    access.add_token(token, secret_digest("secret"))
+    app = _load("console").app
+    with TestClient(app, base_url="http://localhost") as client:
+        later = client.post("/tickets", json={"text": "two lamps never came"})
+        assert 202 == later.status_code
+        client.headers["origin"] = "http://localhost"
+        client.post("/console/login", data={"token": "secret"})
+        ticket = f"/console/review/t/{later.json()['ticket']}"
+        csrf = re.findall(r'data-csrf="(.*?)"', client.get(ticket).text)[0]
+        page = client.post(f"{ticket}/claim", data={"csrf": csrf}).text
+        assert "/items/0/count" in page
+        form = page.partition('id="answer"')[2].partition("</form>")[0]
+        posted = dict(re.findall(r'name="([^"]*)" value="([^"]*)"', form))
+        posted |= {"v/category": "1", "v/items/0/count": "2", "op": "submit"}
+        posted |= {"v/items/0/name": "lamp"}
+        sent = client.post(f"{ticket}/answer", data=posted)
+        assert "Answered" in sent.text, sent.text
+        value = client.get(later.headers["location"]).json()["value"]
+    assert {"name": "lamp", "count": 2} == value["items"][0]
 
 
 def test_flask_app() -> None:
