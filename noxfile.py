@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import nox
@@ -55,6 +56,12 @@ MILD = (
 )
 UNTOUCHED = {"dask", "gguf", "huggingface_hub", "outlines", "tokenizers"}
 """What only other tests need, most of it heavy."""
+NEWCOMER = (
+    "llmguard_toolkit[openai,suite]",
+    "llmguard_fallbacks[llamacpp]",
+    "llmguard_models",
+)
+"""What a newcomer installs, as in the README's first command."""
 PORTABLE = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF"
 
 
@@ -178,6 +185,32 @@ def build(session: nox.Session) -> None:
             "python", "-m", "build", "--no-isolation", "--wheel", "-o", "dist", member
         )
     session.run("python", "tests/check_wheels.py", "dist")
+
+
+def _clean(session: nox.Session) -> None:
+    """Install the built wheels where no source tree is, and run what they are for."""
+    _wheel(session)
+    found = [path.name.partition("-")[0] for path in (ROOT / "dist").glob("*.whl")]
+    if sorted(found) != sorted(one.partition("[")[0] for one in NEWCOMER):
+        session.error("build the three wheels first: `nox -s build`")
+    links = ("--find-links", str(ROOT / "dist"), "--find-links", str(WHEELHOUSE))
+    session.install(*links, *NEWCOMER, LLAMA)
+    with tempfile.TemporaryDirectory() as folder, session.chdir(folder):
+        session.run("llmguard", "demo")
+        for verb in ("status", "doctor"):  # 1: people have tickets to answer
+            session.run("llmguard", verb, success_codes=[0, 1])
+
+
+@nox.session(python=PYTHONS, venv_backend="venv")
+def clean_pip(session: nox.Session) -> None:
+    """Try the built wheels on a clean machine, as pip installs them."""
+    _clean(session)
+
+
+@nox.session(python=PYTHONS, venv_backend="uv")
+def clean_uv(session: nox.Session) -> None:
+    """Try the built wheels on a clean machine, as uv installs them."""
+    _clean(session)
 
 
 @nox.session(python=PYTHONS[0])
