@@ -67,6 +67,8 @@ class _Client(asyncio.Protocol):
             self._waiting.set_exception(exc or ConnectionError("closed"))
 
     async def ask(self, request: bytes) -> bytes:
+        if self.transport.is_closing():
+            raise ConnectionError("closed")
         self._waiting = asyncio.get_running_loop().create_future()
         self.transport.write(request)  # type: ignore[attr-defined]
         return await self._waiting
@@ -87,12 +89,21 @@ async def run_load(
     load, idle, tasks = Load(), deque[_Client](), set[asyncio.Task[None]]()
     began = loop.time()
 
+    async def ask(text: bytes) -> tuple[_Client, bytes]:
+        while idle:
+            client = idle.pop()
+            try:  # the server may just close what was idle
+                return client, await client.ask(text)
+            except ConnectionError:
+                continue
+        client = await _connect(port)
+        return client, await client.ask(text)
+
     async def one(number: int, due: float) -> None:
         text = f"GET {paths(number)} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
         try:
             async with asyncio.timeout(_LATE):
-                client = idle.pop() if idle else await _connect(port)
-                head = await client.ask(text)
+                client, head = await ask(text)
         except (OSError, TimeoutError):
             load.codes[0] += 1
         else:

@@ -7,7 +7,9 @@ Every process keeps its own view; the store carries news. Who wins when two disa
 
 Of what other breakers found out, a process believes only what it has no evidence
 against: it opens with them unless its own recent calls are well, and it closes with
-them only what it had opened on their word.
+them unless its own failures are later. So one process probes for all, and a fleet that
+opened at once recovers at once; where only this process cannot reach the provider, the
+word of the others costs it one more run of failures.
 """
 
 from __future__ import annotations
@@ -171,7 +173,8 @@ class Share:
         ends = now + self._remaining(row)
         if state is State.CLOSED:
             machine.hold = 0.0
-            if self._adopted and machine.state is State.OPEN:
+            later = row.since > self.since
+            if (self._adopted or later) and machine.state is State.OPEN:
                 self._follow(row, state, now)
         elif ends <= now:
             return

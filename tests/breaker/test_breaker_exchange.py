@@ -147,10 +147,8 @@ def test_a_process_with_good_calls_does_not_open_with_the_others(
     assert (first.status, second.status) == (State.OPEN, State.CLOSED)
 
 
-def test_recovery_closes_those_who_opened_on_trust(
-    process: Process, clock: Any
-) -> None:
-    """Those with failures of their own probe for themselves, when due."""
+def test_recovery_closes_the_fleet(process: Process, clock: Any) -> None:
+    """One process probes for all, also for those that had failures of their own."""
     a, b, first, second = pair(process)
     c = process()
     third = c.get("f", "p-1")
@@ -161,8 +159,30 @@ def test_recovery_closes_those_who_opened_on_trust(
     run(first, Kind.OK, 15)
     assert first.status is State.CLOSED
     a.sync(), b.sync(), c.sync()
-    assert (second.status, third.status) == (State.CLOSED, State.OPEN)
-    assert third.acquire().probe
+    assert (second.status, third.status) == (State.CLOSED, State.CLOSED)
+    # Where only this process cannot get through, it opens again, for longer.
+    run(third, Kind.TRANSPORT, 5)
+    run(first, Kind.OK, 20)
+    for _ in range(2):
+        a.sync(), b.sync(), c.sync()
+    assert (first.status, third.status) == (State.CLOSED, State.OPEN)
+    assert 30.0 == third.snapshot().retry_after
+
+
+def test_failures_after_a_recovery_elsewhere_count(
+    process: Process, clock: Any
+) -> None:
+    """Who opened after the others' probes probes for itself."""
+    a, b, first, second = pair(process)
+    run(first, Kind.TRANSPORT, 5)
+    a.sync()
+    clock.now += 15.0
+    run(first, Kind.OK, 15)
+    a.sync()
+    clock.now += 1.0
+    run(second, Kind.TRANSPORT, 5)
+    b.sync(), b.sync()
+    assert (first.status, second.status) == (State.CLOSED, State.OPEN)
 
 
 def test_probing_is_left_to_the_process_that_began(

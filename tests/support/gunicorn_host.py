@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -32,17 +32,25 @@ class GunicornHost:
     """Workers behind one port; stopped with the block."""
 
     def __init__(
-        self, folder: Path, config: Path, app: str, env: Mapping[str, str]
+        self,
+        folder: Path,
+        config: Path,
+        app: str,
+        env: Mapping[str, str],
+        *,
+        address: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
     ) -> None:
+        self.address = address
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self._log = folder / f"gunicorn-{self.port}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", str(config), app],
+                [*prefix, sys.executable, "-m", "gunicorn", "-c", str(config), app],
                 cwd=config.parent,
-                env={**env, "BIND": f"127.0.0.1:{self.port}"},
+                env={**env, "BIND": f"{address}:{self.port}"},
                 stdout=log,
                 stderr=log,
             )
@@ -73,7 +81,7 @@ class GunicornHost:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Send one request on a connection of its own, which any worker may take."""
-        url = f"http://127.0.0.1:{self.port}{path}"
+        url = f"http://{self.address}:{self.port}{path}"
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(url, headers={"Connection": "close", **named})
         try:
@@ -89,7 +97,7 @@ class GunicornHost:
         With `--worker-connections` at a share of them, every worker takes some.
         """
         opened = [
-            HTTPConnection("127.0.0.1", self.port, timeout=30)
+            HTTPConnection(self.address, self.port, timeout=30)
             for _ in range(connections)
         ]
         for one in opened:
