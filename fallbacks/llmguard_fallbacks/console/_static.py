@@ -17,6 +17,7 @@ __all__ = ["asset_version", "static"]
 _KINDS: Final = {
     "console.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
+    "pages.css": "text/css; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "mark.svg": "image/svg+xml",
 }

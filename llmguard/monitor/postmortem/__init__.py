@@ -6,7 +6,7 @@ from ._gather import PostMortem, gather, upgrades_of
 from ._html import to_html
 from ._markdown import to_markdown
 from ._measures import Measure
-from ._timeline import Moment
+from ._timeline import Moment, told
 from ._upgrades import Upgrade, upgrades
 from ._weekly import Weekly, weekly, weekly_markdown
 
@@ -19,6 +19,7 @@ __all__ = [
     "gather",
     "to_html",
     "to_markdown",
+    "told",
     "upgrades",
     "upgrades_of",
     "weekly",

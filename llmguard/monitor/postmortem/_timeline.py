@@ -13,7 +13,7 @@ from ...store import Entry, Event, EvidenceRow, Store
 from ...suite import Evidence
 from ._upgrades import Upgrade
 
-__all__ = ["Moment", "detection", "evidence_of", "timeline"]
+__all__ = ["Moment", "detection", "evidence_of", "timeline", "told"]
 
 _BEFORE: Final = 3600.0
 _AFTER: Final = 86_400.0
@@ -66,7 +66,7 @@ def timeline(
     since, until = upgrade.began - _BEFORE, (upgrade.ended or now) + _AFTER
     found = [*_ledger(upgrade.entries), *_evidence(upgrade, evidence)]
     found += [
-        Moment(at=one.at, kind=one.kind, pin=one.pin, text=_told(one))
+        Moment(at=one.at, kind=one.kind, pin=one.pin, text=told(one))
         for one in _events(store, upgrade, since, until)
         if not one.kind.startswith(_LEDGER)
     ]
@@ -127,7 +127,7 @@ def _said(row: EvidenceRow) -> str:
     return f"{body.get('reason') or row.subject}{worst}"
 
 
-def _told(event: Event) -> str:
+def told(event: Event) -> str:
     """Put an event into one line: its evidence, or what its detail holds."""
     detail = event.detail
     if "evidence" in detail:
