@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from llmguard.store import CaseState, ProposedCase
 
@@ -17,17 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["cases", "decide"]
 
-_STATES: Final = ("proposed", "accepted", "dismissed")
+_STATES: Final[Mapping[str, CaseState]] = {
+    "proposed": "proposed",
+    "accepted": "accepted",
+    "dismissed": "dismissed",
+}
 
 
 @api("review")
 def cases(visit: Visit) -> Response:
     """Return cases, oldest first."""
-    state = visit.query("state", "proposed")
-    if state not in _STATES:
+    state = _STATES.get(visit.query("state", "proposed"))
+    if state is None:
         raise WrongFieldError("?state", f"must be one of {', '.join(_STATES)}")
     found = visit.store.feedback.cases(
-        state=cast("CaseState", state),
+        state=state,
         function=visit.query("function") or None,
         limit=integer(visit, "limit", 50, least=1, most=500),
     )
@@ -38,14 +43,14 @@ def cases(visit: Visit) -> Response:
 def decide(visit: Visit) -> Response:
     """Accept or dismiss a case."""
     body = Body(visit)
-    state, note = body.text("state"), body.text("note", "")
+    state, note = _STATES.get(body.text("state")), body.text("note", "")
     body.done()
-    if state not in _STATES:
+    if state is None:
         raise WrongFieldError("/state", f"must be one of {', '.join(_STATES)}")
     record = seen(visit)
     case = visit.store.feedback.decide(
         record.id,
-        state=cast("CaseState", state),
+        state=state,
         actor=visit.principal.name,
         note=note,
     )

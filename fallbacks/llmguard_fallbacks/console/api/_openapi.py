@@ -122,6 +122,11 @@ def _paths() -> dict[str, Json]:
     return paths
 
 
+_TIME: Final = r"(0|[1-9][0-9]{0,10})(\.[0-9]{1,6})?"
+_CURSOR: Final = (
+    rf'^(\["w",-?(0|[1-9][0-9]{{0,8}}),(null|{_TIME}),"[0-9a-z]{{1,40}}"\]'
+    rf'|\["c",{_TIME},"[0-9a-z]{{1,40}}"\])$'
+)
 _LEASED: Final[Json] = {
     "type": "object",
     "required": ["lease_until"],
@@ -203,7 +208,7 @@ def _call(
         "parameters": [
             *(_path_parameter() if ticket else ()),
             *(
-                {"name": name, "in": "query", "schema": schema}
+                {"name": name, "in": "query", "schema": schema, **_listed(schema)}
                 for name, schema in (query or {}).items()
             ),
         ],
@@ -231,6 +236,12 @@ def _call(
         **{str(status): _refused(status) for status in sorted({*statuses})},
     }
     return call
+
+
+def _listed(schema: Json) -> Json:
+    """Return how a list is written in a query: once, split by commas."""
+    lists = schema.get("type") == "array"
+    return {"style": "form", "explode": False} if lists else {}
 
 
 def _path_parameter() -> list[Json]:
@@ -264,14 +275,15 @@ def _list() -> Json:
         },
         query={
             "queue": {"type": "string"},
-            "state": {
-                "type": "string",
-                "description": f"Some of {', '.join(STATES)}, split by commas.",
-            },
+            "state": {"type": "array", "items": {"enum": STATES}},
             "assignee": {"type": "string", "description": "A name, or `me`."},
             "holder": {"type": "string", "description": "A name, or `me`."},
             "limit": {"type": "integer", "minimum": 1, "maximum": 200},
-            "after": {"type": "string", "description": "`next` of the page before."},
+            "after": {
+                "type": "string",
+                "pattern": _CURSOR,
+                "description": "`next` of the page before.",
+            },
         },
     )
 
