@@ -36,7 +36,6 @@ from .queue._content import (
     outputs_of,
     reasons_of,
 )
-from .queue._sender import keep_sending
 from .queue._spill import spill
 from .queue._store import StoreLike, folder_of, opened, replayed
 from .queue._ticket import Ticket, TicketClosedError
@@ -169,6 +168,8 @@ class HumanTier:
             spill(self.spill or folder_of(self.store), new)
             raise Deferred(new.id, queue=self.queue) from None
         if self.callback:
+            from .queue._sender import keep_sending
+
             keep_sending(store)
         return Ticket(
             enqueued.ticket.id, store=store, contract=call.contract, clock=self.clock

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
-from ..store import Store
+from ..store import QueueStats, Store
 from ..telemetry.families import Family, Sample, row_families
 from ..telemetry.tally import Count
 from ._ends import days_left
 from .sketch import Sketch
 from .slo import SloStatus, objectives_of, statuses
 
-__all__ = ["store_families"]
+__all__ = ["queue_families", "store_families"]
 
 _ALIVE = 10.0
 _HOUR = 3600.0
@@ -42,7 +43,7 @@ def store_families(store: Store, env: str, *, now: float) -> list[Family]:
             "Days until the provider ends a pinned model.",
             days_left(now=now),
         ),
-        _queues(store),
+        *queue_families(store),
         _processes(store, now),
     ]
 
@@ -144,13 +145,62 @@ def _routes(store: Store, env: str) -> list[Family]:
     ]
 
 
-def _queues(store: Store) -> Family:
-    samples = [
+def queue_families(store: Store) -> list[Family]:
+    """Return how the human queues of a store stand."""
+    found = store.tickets.stats()
+
+    def gauge(name: str, about: str, value: Callable[[QueueStats], object]) -> Family:
+        samples = [
+            Sample((("queue", one.queue),), float(str(number)))
+            for one in found
+            if (number := value(one)) is not None
+        ]
+        return _gauge(name, about, samples)
+
+    tickets = [
         Sample((("queue", one.queue), ("state", str(state))), float(n))
-        for one in store.tickets.stats()
+        for one in found
         for state, n in one.counts.items()
     ]
-    return _gauge("queue_tickets", "Tickets of a human queue by state.", samples)
+    calls = [
+        Sample((("queue", one.queue), ("state", state)), float(n))
+        for one in found
+        for state, n in (("due", one.callbacks_due), ("dead", one.callbacks_dead))
+        if n
+    ]
+    return [
+        _gauge("queue_tickets", "Tickets of a human queue by state.", tickets),
+        gauge(
+            "queue_oldest_seconds",
+            "Age of the oldest waiting ticket.",
+            lambda one: one.oldest,
+        ),
+        gauge(
+            "queue_overdue",
+            "Waiting tickets past their due time; 1000 stands for more too.",
+            lambda one: one.late,
+        ),
+        gauge(
+            "queue_to_claim_seconds",
+            "Median time from asking to the first claim, last 24 hours.",
+            lambda one: one.to_claim,
+        ),
+        gauge(
+            "queue_to_close_seconds",
+            "Median time from asking to a decision, last 24 hours.",
+            lambda one: one.to_close,
+        ),
+        gauge(
+            "queue_lease_losses",
+            "Leases that lapsed on tickets closed in the last 24 hours.",
+            lambda one: one.lease_losses,
+        ),
+        _gauge(
+            "queue_callbacks",
+            "Callbacks that wait to be sent, or were given up.",
+            calls,
+        ),
+    ]
 
 
 def _processes(store: Store, now: float) -> Family:

@@ -9,18 +9,40 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
-from llmguard.store import CLOSED, QueueStats, TicketEvent, TicketRecord, TicketState
+from llmguard.store import (
+    CLOSED,
+    LATE_CAP,
+    QueueStats,
+    TicketEvent,
+    TicketRecord,
+    TicketState,
+)
 
 from ._fields import describe, example, fields_of
 
-__all__ = ["as_json", "next_steps", "safe", "span", "stats_table", "table", "ticket"]
+__all__ = [
+    "aligned",
+    "as_json",
+    "clock",
+    "next_steps",
+    "safe",
+    "span",
+    "stats_table",
+    "table",
+    "ticket",
+]
 
 _WIDE = 60
+_MEASURES = (
+    "OLDEST", "LATE", "TO CLAIM", "TO CLOSE", "LEASES LOST", "CALLBACKS DUE", "DEAD",
+)  # fmt: skip
 
 
 def as_json(record: TicketRecord, *, reviewer: str = "") -> dict[str, object]:
     """Return a ticket as JSON; the lease token is for its holder only."""
     fields = dataclasses.asdict(record)
+    fields["agreement"] = record.agreement.to_json()
+    fields["expiry"] = record.expiry.to_json()
     if record.claimed_by != reviewer or not reviewer:
         del fields["lease_token"]
     return fields
@@ -80,7 +102,7 @@ def table(records: Sequence[TicketRecord], now: float) -> str:
         )
         for one in records
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _summary(inputs: Mapping[str, object]) -> str:
@@ -91,27 +113,30 @@ def _summary(inputs: Mapping[str, object]) -> str:
 def stats_table(stats: Sequence[QueueStats]) -> str:
     """Return one line per queue."""
     head = ["QUEUE", *(str(state).upper() for state in TicketState)]
-    rows = [(*head, "OLDEST", "LATE", "TO CLAIM", "TO CLOSE", "LEASES LOST")]
+    rows = [(*head, *_MEASURES)]
     rows += [
         (
             one.queue,
             *(str(one.counts.get(state, 0)) for state in TicketState),
             _optional(one.oldest),
-            str(one.late),
+            f"{one.late}+" if one.late >= LATE_CAP else str(one.late),
             _optional(one.to_claim),
             _optional(one.to_close),
             str(one.lease_losses),
+            str(one.callbacks_due),
+            str(one.callbacks_dead),
         )
         for one in stats
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _optional(seconds: float | None) -> str:
     return "-" if seconds is None else span(seconds)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as columns."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -128,6 +153,7 @@ def ticket(record: TicketRecord, events: Iterable[TicketEvent], now: float) -> s
         ("Why it is here", _reasons(record)),
         ("Instructions", _text(record.instructions)),
         ("Input", _values(record.inputs)),
+        ("Proposed", _proposed(record)),
         ("Answer", _values(record.answer) if record.answered else ()),
         ("Fields of the answer", _fields(record)),
         ("History", _history(events)),
@@ -149,23 +175,32 @@ def _facts(record: TicketRecord, now: float) -> Iterator[str]:
     yield f"queue     {record.queue}, priority {record.priority}" + (
         f", role {record.role}" if record.role else ""
     )
+    if record.assignee:
+        yield f"kept for  {safe(record.assignee)}"
+    if record.reviewers > 1:
+        decides = ", the next answer decides" if record.adjudicating else ""
+        yield (
+            f"review    {record.opinions} of {record.reviewers} independent answers"
+            f"{decides}"
+        )
     yield (
-        f"asked     {_clock(record.created_at)}, {span(now - record.created_at)} ago, "
+        f"asked     {clock(record.created_at)}, {span(now - record.created_at)} ago, "
         f"by {safe(record.function) or 'a caller'}"
         + (f" and {record.waiters - 1} more" if record.waiters > 1 else "")
     )
     if record.due_at is not None:
-        yield f"due       {_clock(record.due_at)}, {_due(record.due_at, now)}"
+        yield f"due       {clock(record.due_at)}, {_due(record.due_at, now)}"
     if record.expires_at is not None:
-        yield f"expires   {_clock(record.expires_at)}, {_due(record.expires_at, now)}"
+        yield f"expires   {clock(record.expires_at)}, {_due(record.expires_at, now)}"
     if record.state is TicketState.CLAIMED and record.lease_until is not None:
-        end, left = _clock(record.lease_until), _due(record.lease_until, now)
+        end, left = clock(record.lease_until), _due(record.lease_until, now)
         yield f"held by   {safe(record.claimed_by)} until {end}, {left}"
     if record.closed_by:
-        yield f"closed    {_clock(record.closed_at or 0.0)} by {safe(record.closed_by)}"
+        yield f"closed    {clock(record.closed_at or 0.0)} by {safe(record.closed_by)}"
 
 
-def _clock(at: float) -> str:
+def clock(at: float) -> str:
+    """Return a time of this machine's zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
@@ -180,6 +215,18 @@ def _reasons(record: TicketRecord) -> Iterator[str]:
         for one in found:
             words = one.get("message") or one.get("check")
             yield "   " + safe(f"{one.get('path') or '(whole answer)'}: {words}")
+
+
+def _proposed(record: TicketRecord) -> Iterator[str]:
+    for one in record.outputs:
+        if not isinstance(one, Mapping):
+            continue
+        said = cast("Mapping[str, object]", one)
+        sure = said.get("confidence")
+        sure = f", confidence {sure:.3f}" if isinstance(sure, float) else ""
+        yield safe(f"{said.get('tier')}: {said.get('kind')}{sure}")
+        shown = said.get("value", said.get("text", "(hidden)"))
+        yield from (f"  {line}" for line in _value_lines(shown))
 
 
 def _text(text: str) -> Iterator[str]:
@@ -220,7 +267,7 @@ def _fields(record: TicketRecord) -> Iterator[str]:
 def _history(events: Iterable[TicketEvent]) -> Iterator[str]:
     for one in events:
         detail = f", {_line(one.detail)}" if one.detail else ""
-        yield f"{_clock(one.at)}  {one.event} by {safe(one.actor)}{detail}"
+        yield f"{clock(one.at)}  {one.event} by {safe(one.actor)}{detail}"
 
 
 def next_steps(record: TicketRecord, *, token: str = "") -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ...outcome import Attempt, Kind
-from ..families import Family, families
+from ..families import Family, families, sourced
 from ..tally import BOUNDS, TALLY
 from ..tracing import AttemptStart
 from ._names import Names
@@ -149,7 +149,7 @@ class Recorder:
 
     def _observe(self, names: Names) -> None:
         """Make the counters that read the tally."""
-        for family in families(TALLY.snapshot()):
+        for family in [*families(TALLY.snapshot()), *sourced()]:
             if family.kind == "counter":
                 self._counter(family.otel, family.unit, family.help, family.name)
             elif family.kind == "gauge":
@@ -193,7 +193,7 @@ _Pairs = tuple[tuple[str, str], ...]
 
 
 def _samples(name: str) -> list[tuple[_Pairs, float]]:
-    found: list[Family] = families(TALLY.snapshot())
+    found: list[Family] = [*families(TALLY.snapshot()), *sourced()]
     return [
         (sample.labels, sample.value)
         for family in found

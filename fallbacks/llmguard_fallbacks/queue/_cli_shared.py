@@ -1,0 +1,115 @@
+"""What the commands of `llmguard queue` share: options, looking, printing."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from llmguard.errors import ConfigError, LLMGuardError, StoreError
+from llmguard.store import Store, TicketRecord
+from llmguard.store import TicketUnknownError as Unknown
+
+from . import _text as text
+from ._store import folder_of, opened, replayed
+
+__all__ = [
+    "Group",
+    "find_ticket",
+    "id_argument",
+    "json_option",
+    "look",
+    "options",
+    "print_closed",
+    "print_json",
+    "queue_option",
+    "reviewer_option",
+    "role_option",
+    "token_option",
+    "usage",
+]
+
+_SHORTEST = 4  # characters of an id that are taken for the whole
+Command = Callable[..., Any]
+
+
+class Group(click.Group):
+    """Turns our errors into one line and an exit code: 1 refused, 2 usage."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            raise click.UsageError(str(error), ctx) from error
+        except LLMGuardError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def options(*options: Command) -> Callable[[Command], Command]:
+    def apply(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+reviewer_option = click.option(
+    "--reviewer", default=getpass.getuser, metavar="NAME", help="You, by default $USER."
+)
+role_option = click.option(
+    "--role", "roles", multiple=True, help="A role you have; repeat."
+)
+token_option = click.option(
+    "--token", help="Printed by `claim`; keeps the lease yours."
+)
+queue_option = click.option("--queue", "name", metavar="NAME", help="Only this queue.")
+id_argument = click.argument("ticket_id", metavar="ID")
+
+
+def look(url: str | None) -> Store:
+    """Open an existing store, and bring in what waits beside it."""
+    waiting = folder_of(url).is_dir()
+    store = opened(url, create=waiting)
+    with contextlib.suppress(StoreError):
+        # A full disk must not keep anybody from looking or answering.
+        replayed(store)
+        store.tickets.sweep()
+    return store
+
+
+def find_ticket(store: Store, part: str) -> TicketRecord:
+    try:
+        return store.tickets.get(part)
+    except Unknown:
+        found = store.tickets.find(part) if len(part) >= _SHORTEST else ()
+        if len(found) > 1:
+            names = ", ".join(found)
+            raise click.ClickException(
+                f"{part!r} fits several tickets: {names}; give more of the id"
+            ) from None
+        if not found:
+            raise
+        return store.tickets.get(found[0])
+
+
+def usage(message: str) -> NoReturn:
+    raise click.UsageError(message)
+
+
+def print_closed(record: TicketRecord, *, as_json: bool) -> None:
+    if as_json:
+        print_json(text.as_json(record))
+    else:
+        by = f" by {record.closed_by}" if record.closed_by else ""
+        click.echo(f"{record.state}{by}: {record.id}")
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
