@@ -20,6 +20,9 @@ __all__ = ["BREAKER", "Machine", "Permit"]
 BREAKER: Final = "breaker"
 """The actor of transitions that no person asked for."""
 
+GONE: Final = "the provider does not know the pinned model"
+"""How the reason begins when a 404 opened the breaker."""
+
 AUTOMATIC: Final = frozenset({State.CLOSED, State.OPEN, State.HALF_OPEN})
 """States that evidence may move; the others belong to a person."""
 
@@ -155,7 +158,7 @@ class Machine:
         if permit.generation != self.generation:
             self.stale += 1
         elif gone:
-            self.trip(now, f"the provider does not know the pinned model: {why}")
+            self.trip(now, f"{GONE}: {why}")
         else:
             self.quarantine(now, f"another version answered than the pin names: {why}")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pybreaker
 
 from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import TierFailedError
+from ..errors import LLMGuardError, TierFailedError
 from ..outcome import POLICY, Kind, Signal
 from ._calls import Calls
 from ._classic import CLASSIC, Classic, StateView
@@ -189,7 +189,7 @@ class VersionBreaker(Classic, Calls, StoreSide):
                 permit.done = True
                 took = now - permit.at if elapsed is None else elapsed
                 if kind is _WRONG_MODEL:
-                    why = detail or str(exc or kind)
+                    why = detail or _named(exc) or kind
                     self._machine.fact(permit, now, why, gone=_says_gone(exc))
                 else:
                     self._machine.settle(permit, kind, took, now, detail or kind)
@@ -360,6 +360,13 @@ class VersionBreaker(Classic, Calls, StoreSide):
 
 def _nothing() -> None:
     """Do nothing: nobody reserves probes."""
+
+
+def _named(exc: BaseException | None) -> str:
+    """Name an exception; only our own may speak, a provider's may quote keys."""
+    if isinstance(exc, LLMGuardError):
+        return str(exc)
+    return type(exc).__name__ if exc is not None else ""
 
 
 def _says_gone(exc: BaseException | None) -> bool:

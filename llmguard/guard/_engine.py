@@ -226,6 +226,7 @@ class Walk:
                 kind,
                 elapsed=elapsed,
                 exc=judged.error,
+                detail=judged.detail if kind is Kind.WRONG_MODEL else "",
                 fingerprint=self.call.fingerprint if number == 1 else None,
             )
         self._note(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
 
 from ... import config
+from ...breaker._machine import GONE
 from ...guard._fitness import PROOF_SECONDS
 from ...store import Store
 from ._routing import RoutingLine, routing_lines, routing_todo
@@ -92,10 +93,22 @@ def _todo(report: Report) -> list[str]:
     """Return one sentence with one command for each thing that needs a person."""
     todo: list[str] = []
     for row in report.breakers:
+        pin = str(row["key"]).rpartition("|")[2]
         if row["state"] == "quarantined":
             todo.append(
-                f"{row['key']} is quarantined ({row['reason']}): look at its answers, "
-                f"then `llmguard breaker resume '{row['key']}'`"
+                f"{row['key']} is quarantined ({row['reason']}), the tiers below it "
+                f"answer: `llmguard rollback {pin}` goes back to the version before; "
+                f"if its answers are good, `llmguard breaker resume '{row['key']}'`"
+            )
+        elif row["state"] == "open" and "(last: auth)" in row["reason"]:
+            todo.append(
+                f"{row['key']} is refused its credentials: see whether the key is "
+                f"valid and has credit; `llmguard pin show {pin}` names its variable"
+            )
+        elif row["state"] == "open" and GONE in row["reason"]:
+            todo.append(
+                f"{row['key']} is gone at its provider: `llmguard rollback {pin}`, or "
+                f"pin its successor: `llmguard pin add --help`"
             )
         elif row["state"].startswith("forced"):
             todo.append(
