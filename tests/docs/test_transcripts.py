@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from transcript import Command, File, follow, steps
+from transcript import Command, File, compare, follow, scenes, steps
 
 from llmguard.testing import isolated
 
 DOCS = Path(__file__).parents[2] / "docs"
+INCIDENT = Path(__file__).parents[1] / "support" / "incident.py"
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +49,35 @@ def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         doctest.DocTestRunner(optionflags=flags).run(script, out=told.append)
     assert "" == "".join(told)
     assert 20 < len(script.examples)
+
+
+@pytest.fixture(scope="module")
+def incidents() -> dict[str, Path]:
+    """Folders in which incidents have happened, by fault."""
+    return {}
+
+
+@pytest.mark.parametrize(("fault", "commands"), list(scenes(DOCS / "on-call.md")))
+def test_the_runbook(
+    fault: str,
+    commands: list[Command],
+    incidents: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    """Each incident shows what the page says, command by command."""
+    pytest.importorskip("openai")
+    if fault not in incidents:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        subprocess.run(
+            [sys.executable, str(INCIDENT), fault],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            check=True,
+            timeout=240,
+        )
+        incidents[fault] = tmp_path
+    for command in commands:
+        compare(command, incidents[fault])
 
 
 def test_a_page_that_promises_something_else_fails(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A fence after `<!-- file: NAME -->` is a file. In a `console` fence every line that
 begins with `$ ` is a command, and what follows is its output, in which `...` stands for
-any text. A fence after `<!-- not run: REASON -->` is left out.
+any text. A fence after `<!-- not run: REASON -->` is left out, one after
+`<!-- incident: FAULT -->` belongs to a scene.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(
-    r"(?:<!-- (?P<mark>file|not run): (?P<what>[^>]+?) -->\n)?"
+    r"(?:<!-- (?P<mark>file|not run|incident): (?P<what>[^>]+?) -->\n)?"
     r"^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -49,6 +50,13 @@ def steps(page: Path) -> Iterator[Command | File]:
             yield from _commands(fence["text"])
 
 
+def scenes(page: Path) -> Iterator[tuple[str, list[Command]]]:
+    """Yield the incidents of a page, each with the commands shown for it."""
+    for fence in _FENCE.finditer(page.read_text()):
+        if fence["mark"] == "incident":
+            yield fence["what"], list(_commands(fence["text"]))
+
+
 def follow(page: Path, folder: Path, **variables: str) -> list[str]:
     """Do in a folder what a page says, and return the commands that were run.
 
@@ -59,27 +67,36 @@ def follow(page: Path, folder: Path, **variables: str) -> list[str]:
         AssertionError: A command printed something else than the page says.
     """
     done: list[str] = []
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for step in steps(page):
         if isinstance(step, File):
             folder.joinpath(step.name).parent.mkdir(parents=True, exist_ok=True)
             folder.joinpath(step.name).write_text(step.text)
-            continue
-        ran = subprocess.run(
-            ["sh", "-c", step.line],
-            cwd=folder,
-            env={**os.environ, "PATH": path, "COLUMNS": "200", **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-        checker = doctest.OutputChecker()
-        told = f"$ {step.line}\n{step.printed}\n--- printed:\n{ran.stdout}"
-        assert checker.check_output(step.printed, ran.stdout, _FLAGS), told
-        done.append(step.line)
+        else:
+            compare(step, folder, **variables)
+            done.append(step.line)
     return done
+
+
+def compare(command: Command, folder: Path, **variables: str) -> None:
+    """Run one command in a folder.
+
+    Raises:
+        AssertionError: It printed something else than the page says.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    ran = subprocess.run(
+        ["sh", "-c", command.line],
+        cwd=folder,
+        env={**os.environ, "PATH": path, "COLUMNS": "200", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    told = f"$ {command.line}\n{command.printed}\n--- printed:\n{ran.stdout}"
+    checker = doctest.OutputChecker()
+    assert checker.check_output(command.printed, ran.stdout, _FLAGS), told
 
 
 def _commands(text: str) -> Iterator[Command]:
