@@ -78,6 +78,8 @@ def filled(site: Site) -> list[str]:
     made += [site.ask(**more, due_at=now + 9000 * n) for n in range(2, 12)]
     site.store.tickets.claim(reviewer="bob", ticket_id=made[4])
     site.store.tickets.reject(made[5], reviewer="bob", reason="The message is empty.")
+    answer = {"category": "refund", "order_id": 7, "items": [{"name": "x", "count": 1}]}
+    site.store.tickets.answer(made[6], answer, reviewer="bob")
     return made
 
 
@@ -99,7 +101,7 @@ def test_every_page_has_its_picture_taken(
 
     page.go(f"{site.url}/login")
     shoot("login")
-    login(page, site, "ann")
+    login(page, site, "ann", "read", "review", "approve", "admin")
     for section in load_sections():
         if section.title:
             page.go(f"{site.url}{section.path}/")

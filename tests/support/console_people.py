@@ -100,9 +100,9 @@ class Site:
         return self.store.tickets.enqueue(NewTicket(**{**given, **fields})).ticket.id
 
 
-def login(browser: Browser, site: Site, name: str) -> None:
+def login(browser: Browser, site: Site, name: str, *scopes: str) -> None:
     """Log in by the form, as a person does."""
-    secret = site.user(name)
+    secret = site.user(name, *scopes)
     browser.go(f"{site.url}/review/")
     browser.find("#token").type(secret)
     browser.find("button", "Log in").click()

@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = ["SECTIONS", "console_app", "load_sections", "open_routes"]
 
-SECTIONS: Final = ("review", "versions", "health", "evidence", "calls", "api")
+SECTIONS: Final = (
+    "review",
+    "cases",
+    "versions",
+    "health",
+    "evidence",
+    "calls",
+    "api",
+)
 """Packages beside this module whose `SECTION` is shown, in the navigation's order."""
 
 _OPEN: Final = frozenset({login_page, login_post, static})

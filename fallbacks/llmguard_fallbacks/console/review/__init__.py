@@ -18,12 +18,13 @@ from ._acts import (
     steal,
 )
 from ._list import live, queue_page, rows
+from ._proposals import Proposal, proposals
 from ._ticket import ticket_page
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-__all__ = ["SECTION"]
+__all__ = ["SECTION", "Proposal", "proposals"]
 
 
 _ACTS: Final = {
