@@ -11,9 +11,16 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, find_postgres
 
 from llmguard.guard._runtime import default_runtime
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -192,3 +192,13 @@ def test_stream() -> None:
         broken = client.get("/mumble").text
         assert ["replace", "verdict"] == _events(broken)[-2:]
         assert json.loads(broken.rpartition("data: ")[2])["keep"] is False
+
+
+@pytest.mark.slow
+def test_partitions_on_dask() -> None:
+    """Partitions add up to the whole, as the README of the example shows."""
+    pytest.importorskip("dask")
+    shown = (EXAMPLES / "scale_out" / "README.md").read_text()
+    printed = _run("scale_out", "partitions.py")
+    assert 2 == printed.count("agree with the whole: True")
+    assert printed in shown

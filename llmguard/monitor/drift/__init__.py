@@ -5,7 +5,15 @@ Everything here needs numpy, and is imported only when something is compared.
 
 from __future__ import annotations
 
-from ._backtest import Backtest, learn_baseline, measured_rate, run_backtest
+from ._backtest import (
+    Backtest,
+    LogPart,
+    backtest_parts,
+    learn_baseline,
+    measured_rate,
+    read_part,
+    run_backtest,
+)
 from ._baseline import LEARN, LEAST, Baseline, freeze
 from ._calibrate import Calibration, calibrate
 from ._embed import hash_text
@@ -32,10 +40,12 @@ __all__ = [
     "Extractor",
     "Fields",
     "Follower",
+    "LogPart",
     "Logged",
     "Row",
     "Rows",
     "Shift",
+    "backtest_parts",
     "calibrate",
     "fields_of",
     "freeze",
@@ -46,6 +56,7 @@ __all__ = [
     "measured_rate",
     "prompt_text",
     "read_answers",
+    "read_part",
     "read_prompts",
     "read_style",
     "run_backtest",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -21,7 +22,15 @@ from ._follow import Alarm, Follower, Shift
 from ._logs import Logged
 from ._rows import Row, Rows
 
-__all__ = ["Backtest", "learn_baseline", "measured_rate", "run_backtest"]
+__all__ = [
+    "Backtest",
+    "LogPart",
+    "backtest_parts",
+    "learn_baseline",
+    "measured_rate",
+    "read_part",
+    "run_backtest",
+]
 
 _MOST: Final = 5_000
 _STREAMS: Final = 40
@@ -31,6 +40,9 @@ _LONG: Final = 10_000
 @dataclass(slots=True, kw_only=True)
 class Backtest:
     """What a stream would have shown; results of parts of it add up.
+
+    Added up, each part was watched for itself, from its beginning. Where a partition
+    of one log must give what the whole gives, see `read_part`.
 
     Attributes:
         baseline: Digest of the baseline.
@@ -140,19 +152,71 @@ def learn_baseline(
     return made, extractor, rows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPart:
+    """A part of a log as numbers, without texts; it can be sent between processes.
+
+    Attributes:
+        rows: One for each answer, in order.
+        chars: Length of each answer.
+    """
+
+    rows: Sequence[Row]
+    chars: Sequence[int]
+
+
+def read_part(extractor: Extractor, answers: Iterable[Logged]) -> LogPart:
+    """Read a part of a log: nearly all the work of a backtest, and none of its order.
+
+    Parts are read anywhere; `backtest_parts` then finds in them, given in the log's
+    order, exactly what `run_backtest` finds in the whole.
+    """
+    rows: list[Row] = []
+    chars: list[int] = []
+    for row, size in _read(extractor, answers):
+        rows.append(row)
+        chars.append(size)
+    return LogPart(rows=rows, chars=chars)
+
+
+def backtest_parts(
+    baseline: Baseline, extractor: Extractor, parts: Iterable[LogPart]
+) -> Backtest:
+    """Follow a log of which parts were read by others.
+
+    Args:
+        baseline: What the log is held against.
+        extractor: What read the parts.
+        parts: In the order of the log.
+    """
+    read = (zip(part.rows, part.chars, strict=True) for part in parts)
+    return _follow(baseline, extractor, itertools.chain.from_iterable(read))
+
+
 def run_backtest(
     baseline: Baseline, extractor: Extractor, answers: Iterable[Logged]
 ) -> Backtest:
     """Follow a log as the monitor would have, in constant memory."""
+    return _follow(baseline, extractor, _read(extractor, answers))
+
+
+def _read(extractor: Extractor, answers: Iterable[Logged]) -> Iterator[tuple[Row, int]]:
+    for answer in answers:
+        row = extractor.read(answer.text, answer.value, answer.prompt)
+        yield row, len(answer.text)
+
+
+def _follow(
+    baseline: Baseline, extractor: Extractor, rows: Iterable[tuple[Row, int]]
+) -> Backtest:
     result = Backtest(baseline=baseline.digest, promised=baseline.calibration.per_10k)
     follower = Follower(baseline)
     began, confounded = 0, False
-    for answer in answers:
-        row = extractor.read(answer.text, answer.value, answer.prompt)
+    for row, chars in rows:
         result.outputs += 1
         result.sketch.told("ok")
         result.sketch.read(extractor.marks, row.marks)
-        result.sketch.sizes["chars"].add(len(answer.text))
+        result.sketch.sizes["chars"].add(chars)
         found = follower.see(row)
         others = follower.scores.get("input", 0.0) > 1
         result.inputs += others and not confounded
