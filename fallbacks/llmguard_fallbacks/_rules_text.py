@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Any, Final, TypeGuard, cast
+from collections.abc import Mapping
+from typing import Final, TypeGuard
 
+from llmguard._linear import repeats_a_repeat
 from llmguard.errors import ConfigError
 
 __all__ = ["LIMIT", "fold", "pick", "refuse_slow", "text_of"]
@@ -64,45 +64,12 @@ def refuse_slow(pattern: str) -> None:
     Raises:
         ConfigError: Such a pattern; possessive repeats (``++``) are fine.
     """
-    # The parser is private, but the only reader of patterns that is always right.
-    parser: Any = import_module("re._parser")
-    if _nested(parser.parse(pattern), within=False):
+    if repeats_a_repeat(pattern):
         raise ConfigError(
             f"the pattern {pattern!r} repeats a repeat, which can take exponential "
             "time on hostile text; bound one of them (`{1,40}`) or make the inner one "
             "possessive (`++`, `*+`)"
         )
-
-
-def _nested(items: Any, *, within: bool) -> bool:
-    """Walk a parsed pattern; `within` tells that an open repeat is around it."""
-    for operator, argument in items:
-        name = str(operator)
-        if name in {"MAX_REPEAT", "MIN_REPEAT"}:
-            _, most, body = argument
-            open_ended = most > _BOUND
-            if (within and open_ended) or _nested(body, within=within or open_ended):
-                return True
-            continue
-        # What a possessive repeat or an atomic group took is never given back, so
-        # an outer repeat cannot split it in other ways.
-        inner = within and name not in {"POSSESSIVE_REPEAT", "ATOMIC_GROUP"}
-        if any(_nested(body, within=inner) for body in _bodies(argument)):
-            return True
-    return False
-
-
-_BOUND: Final = 100
-
-
-def _bodies(argument: Any) -> list[Any]:
-    """Return the patterns inside one node, whatever its shape."""
-    if type(argument).__name__ == "SubPattern":
-        return [argument]
-    if isinstance(argument, (tuple, list)):
-        parts = cast("Sequence[Any]", argument)
-        return [body for part in parts for body in _bodies(part)]
-    return []
 
 
 def keyword_pattern(words: tuple[str, ...]) -> re.Pattern[str]:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
+from .._linear import with_linear_patterns
 from ..errors import ConfigError, LLMGuardWarning
 from ..outcome import Violation
-from ._ecma import translated
+from ._ecma import ORIGINAL, translated
 from ._formats import ALONE, stricter
 from ._jsonschema_errors import violation_of
 from ._kinds import is_object
@@ -187,7 +188,7 @@ def _validator(schema: Any, name: str, registry: Registry[Any]) -> Validator:
             f"the JSON schema is wrong at {where}: "
             f"{violation_of(_plain_error(error)).message}. Correct the keyword there"
         ) from error
-    validator = factory(
+    validator = with_linear_patterns(factory, ORIGINAL)(
         schema,
         registry=registry,
         format_checker=stricter(factory.FORMAT_CHECKER, frozenset(_FORMATS[name])),

@@ -94,7 +94,7 @@ _RELAXED: Final = json.JSONDecoder(
     parse_constant=_refuse_constant,
     strict=False,
 )
-_STRING_OR_COMMA: Final = r'(?s)"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])'
+_STRING_OR_COMMA: Final = r'(?s)"(?:[^"\\]|\\.)*(?:"|\\?\Z)|,(?=\s*[}\]])'
 _CUT: Final = (
     r"t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|(?:\.\d*)?[eE][+-]?|\\?u[0-9a-fA-F]{0,4}|"
 )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from .._linear import with_linear_patterns
 from ..outcome import Violation
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def answer_violations(
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
-    kind = validators.validator_for(schema, default=Draft202012Validator)
+    found_kind = validators.validator_for(schema, default=Draft202012Validator)
+    kind: Any = with_linear_patterns(found_kind, "")
     # An empty registry resolves references within the schema and nothing else.
     registry = cast("Any", Registry)()
     validator = kind(

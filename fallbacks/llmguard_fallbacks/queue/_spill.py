@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from llmguard._nested import read_json
 from llmguard.errors import QueueError, StoreError
 from llmguard.store import Agreement, Expiry, NewTicket, Store
 
 __all__ = ["replay", "spill", "spilled"]
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def spill(folder: Path, new: NewTicket) -> None:
@@ -55,7 +58,10 @@ def _sync_folder(folder: Path) -> None:
 
 def spilled(folder: Path, ticket_id: str) -> bool:
     """Return True when that ticket waits in the folder."""
-    return (folder / f"{ticket_id}.json").exists()
+    # An id from outside may be a path, and what is there is nobody's business.
+    return (
+        _ID.fullmatch(ticket_id) is not None and (folder / f"{ticket_id}.json").exists()
+    )
 
 
 def replay(store: Store, folder: Path) -> int:
