@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from console_people import Person
 from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 from llmguard.errors import ConfigError
 from llmguard.store import Store
@@ -15,6 +17,7 @@ from llmguard.store.access import AccessUser, secret_digest
 from llmguard.testing import VirtualClock
 from llmguard_fallbacks.console import ConsoleSettings
 from llmguard_fallbacks.console._app import load_sections, open_routes
+from llmguard_fallbacks.console._visit import Visit, require
 
 HOUR = 3600.0
 
@@ -325,3 +328,26 @@ def test_a_link_of_another_site_finds_the_session(
     found = Person(app).get("/review/?a=<b>", headers=headers)
     assert 200 == found.status_code
     assert 'content="0; url=/review/?a=%3Cb%3E"' in found.text
+
+
+def test_live_pages_begin_no_sessions(
+    make_app: Callable[..., Starlette], store: Store, clock: VirtualClock
+) -> None:
+    """They ask whether a login holds still, which makes none, and hear of its end."""
+    store.access.put_user(AccessUser(name="ann", scopes=("review",)))
+    app = make_app(**PROXY)
+    ann = behind(app, "10.0.0.7", **{"X-User": "ann"})
+    cookie = ann.get("/review/").headers["set-cookie"].partition(";")[0]
+    asked: list[bool] = []
+
+    def look(visit: Visit) -> Response:
+        asked.append(visit.still_here())
+        store.access.disable_user("ann")
+        asked.append(visit.still_here())
+        return Response()
+
+    app.router.routes.insert(0, Route("/look", require("review")(look)))
+    headers = {"X-User": "ann", "Cookie": cookie}
+    assert 200 == behind(app, "10.0.0.7", **headers).get("/look").status_code
+    assert [True, False] == asked
+    assert 1 == len(store.access.audited(action="login.proxy"))

@@ -81,8 +81,14 @@ class Door:
         prefix = "__Host-" if self.secure(request) else ""
         return f"{prefix}llmguard_{self._mark}"
 
-    def admit(self, request: Request) -> tuple[Principal, Cookie | None]:
+    def admit(
+        self, request: Request, *, begin: bool = True
+    ) -> tuple[Principal, Cookie | None]:
         """Return who it is, and a cookie to set when a session began.
+
+        Args:
+            request: The request.
+            begin: Whether a proxy's user gets a session who has none.
 
         Raises:
             LoginNeededError: Nobody that is known.
@@ -104,8 +110,8 @@ class Door:
                 secret_digest(session), idle=self._settings.idle
             )
         told = self._told(request)
-        if told:
-            return self._proxied(request, told, session, granted)
+        if told and (begin or granted is not None):
+            return self._proxied(request, told, session, granted, begin=begin)
         if granted is None or granted.via == "proxy":
             raise LoginNeededError
         return self._principal(request, granted, session), None
@@ -168,10 +174,18 @@ class Door:
         return request.headers.get(header, "").strip()
 
     def _proxied(
-        self, request: Request, name: str, session: str, granted: Granted | None
+        self,
+        request: Request,
+        name: str,
+        session: str,
+        granted: Granted | None,
+        *,
+        begin: bool,
     ) -> tuple[Principal, Cookie | None]:
         if granted is not None and granted.user.name == name:
             return self._principal(request, granted, session), None
+        if not begin:
+            raise LoginNeededError
         user = self._store.access.get_user(name)
         if user is None and self._settings.proxy_scopes:
             user = self._store.access.put_user(

@@ -121,7 +121,7 @@ class Visit:
     def still_here(self) -> bool:
         """Tell whether the login holds still; for what stays open for long."""
         try:
-            self.console.door.admit(self.request)
+            self.console.door.admit(self.request, begin=False)
         except RefusedError:
             return False
         return True
