@@ -165,6 +165,8 @@ def _add_content(
     body["inputs"] = inputs
     said: list[dict[str, Any]] = []
     for one in held.said:
+        if one.text is None and one.value is None:
+            continue  # it failed before there was anything to say
         shown = one.text if one.text is not None else _plain(one.value)
         text, short = redacted(shown, redact, most=log.chars)
         cut = cut or short

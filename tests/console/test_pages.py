@@ -79,6 +79,8 @@ def test_a_route_shows_how_it_came_to_this(reader: Person, told: Scene) -> None:
     text = _text(answer.text)
     assert "9 against 0" in text
     assert "automatic" in text
+    assert "carol@example.com" in text
+    assert 2 == answer.text.count('href="/evidence/document/')
     assert "bob@example.com" in text
     assert 'class="stage active"' in answer.text
     assert 'class="stage canary"' in answer.text

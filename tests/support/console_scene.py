@@ -20,6 +20,7 @@ from llmguard import (
 from llmguard.guard._recent import row_of
 from llmguard.monitor.drift import Extractor
 from llmguard.monitor.drift._baseline import freeze
+from llmguard.monitor.drift._fields import fields_of
 from llmguard.monitor.sketch import Sketch
 from llmguard.pins import Lock, Pin, to_text
 from llmguard.pins.routing import RoutingTable
@@ -109,7 +110,7 @@ class Scene:
         self.recent.log = CallLog(per_second=1e6, content=True)
         self.growth = Growth(self.tally)
         self.shadows = Shadows(clock=self.clock)
-        self.extractor = Extractor()
+        self.extractor = Extractor(fields=fields_of(SCHEMA))
         self.sketches: dict[str, Sketch] = {}
         self.rows: dict[str, list[Any]] = {}
         self.runs: list[str] = []

@@ -34,7 +34,7 @@ from llmguard.shadow.live import (
     stop_shadow,
 )
 from llmguard.shadow.live._exchange import exchange
-from llmguard.store import BreakerRow
+from llmguard.store import Action, BreakerRow, NewEntry
 from llmguard.telemetry import (
     add_answer_hook,
     add_hook,
@@ -133,13 +133,9 @@ def _tell(made: Scene, calls: int, *, baseline: bool) -> None:
         if hour == hours // 3:
             _found(made, shadow)
             made.suite(triage, made.new)
-            digests = [row.digest for row in made.store.list_evidence(limit=9)]
-            made.move(
-                made.new, "canary", force="too few requests to decide; same quality"
-            )
-            made.evidence = digests
+            made.move(made.new, "canary", force="too few requests to decide")
         if hour == hours // 3 + 6:
-            made.move(made.new, "active", by="bob@example.com", reason="canary is fine")
+            _promoted(made)
         if hour == hours - 18:
             made.suite(triage, made.bad)
             shadow = _start(made, made.bad)
@@ -178,6 +174,31 @@ def _found(made: Scene, shadow: str) -> None:
     report_of(made.store, found, now=made.now).stored(made.store)
     stop_shadow(made.store, "triage", actor="ann@example.com", env="prod")
     exchange(made.shadows, made.store)
+
+
+def _promoted(made: Scene) -> None:
+    """Two people have signed it: what the gates would write, without their keys."""
+    state = made.store.ledger.route_state("prod", "triage")
+    signed = [
+        {
+            "approval": {"approver": f"{name}@example.com", "at": made.now - ago},
+            "signature": "-----BEGIN SSH SIGNATURE-----",
+        }
+        for name, ago in (("carol", 900.0), ("dan", 300.0))
+    ]
+    made.store.ledger.append(
+        NewEntry(
+            env="prod",
+            route="triage",
+            pin=made.new.id,
+            action=Action.PROMOTE,
+            base_rev=state.rev,
+            actor="bob@example.com",
+            reason="the canary is fine",
+            evidence=tuple(row.digest for row in made.store.list_evidence()),
+            approvals=tuple(signed),
+        )
+    )
 
 
 def _wrong(made: Scene) -> None:

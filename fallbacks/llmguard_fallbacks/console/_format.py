@@ -8,7 +8,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
-__all__ = ["FILTERS", "ago", "iso", "pretty", "span", "stamp"]
+from markupsafe import Markup, escape
+
+__all__ = ["FILTERS", "ago", "iso", "pretty", "span", "stamp", "ticks"]
 
 _UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _LONGEST: Final = 20_000
@@ -77,6 +79,16 @@ def _number(value: float) -> str:
     return f"{value:,}"
 
 
+def ticks(text: str) -> Markup:
+    """Write a sentence of ours: what stands between backticks is code."""
+    parts = text.split("`")
+    made = [
+        Markup("<code class='cmd'>{}</code>").format(part) if i % 2 else escape(part)
+        for i, part in enumerate(parts)
+    ]
+    return Markup("").join(made)
+
+
 FILTERS: Final[Mapping[str, Callable[..., str]]] = {
     "ago": ago,
     "iso": iso,
@@ -84,4 +96,5 @@ FILTERS: Final[Mapping[str, Callable[..., str]]] = {
     "pretty": pretty,
     "span": span,
     "stamp": stamp,
+    "ticks": ticks,
 }

@@ -34,6 +34,8 @@ _LEFT: Final = 48
 _RIGHT: Final = 14
 _TOP: Final = 10
 _BOTTOM: Final = 24
+_MARGIN: Final = 16
+_MANY: Final = 40
 _IDS: Final = itertools.count(1)
 
 Show = Callable[[float], str]
@@ -118,10 +120,10 @@ def lines(
     found = [v for one in series for _, v in one.points if v is not None]
     wanted = [*found, *(band or ()), *(() if limit is None else (limit,))]
     scale = _scale(wanted, low, high)
-    place = _Place(start, end, scale, height)
+    place = _Place(start, end, scale, (_WIDTH, height))
     parts = list(_band(place, band)) + list(_axes(place, show))
     if limit is not None:
-        parts.append(_across("limit", place.y(limit)))
+        parts.append(_across("limit", place, place.y(limit)))
     for mark in marks:
         if start <= mark.at <= end:
             parts.append(
@@ -144,6 +146,7 @@ def columns(
     span: float,
     about: str = "",
     show: Show = number,
+    width: int = _WIDTH,
     height: int = 160,
 ) -> Markup:
     """Plot counts over time as columns of parts.
@@ -156,25 +159,26 @@ def columns(
         span: Seconds that a column stands for.
         about: One sentence on what is to be seen.
         show: Writes a value.
+        width: Of the image.
         height: Of the image.
     """
     top = max((sum(n for _, n in one.parts) for one in found), default=0.0)
-    place = _Place(start, end, _scale([top], 0.0, None), height)
+    place = _Place(start, end, _scale([top], 0.0, None), (width, height))
     parts = list(_axes(place, show))
     for one in found:
         left, right = place.x(max(one.start, start)), place.x(one.start + span)
-        width = max(right - left - 1.0, 1.0)
+        wide = max(right - left - 1.0, 1.0)
         below, bits = 0.0, [f"<title>{_text(one.text)}</title>"]
         for css, n in one.parts:
             if n > 0:
                 upper, lower = place.y(below + n), place.y(below)
                 bits.append(
                     f'<rect class="{css}" x="{left:.1f}" y="{upper:.1f}" '
-                    f'width="{width:.1f}" height="{max(lower - upper, 1.0):.1f}"/>'
+                    f'width="{wide:.1f}" height="{max(lower - upper, 1.0):.1f}"/>'
                 )
                 below += n
         parts.append(f"<g>{''.join(bits)}</g>")
-    return image(_WIDTH, height, title, about, parts)
+    return image(width, height, title, about, parts)
 
 
 def sparkline(
@@ -251,14 +255,19 @@ class _Place:
     """From values to places in the image."""
 
     def __init__(
-        self, start: float, end: float, scale: tuple[float, float], height: int
+        self,
+        start: float,
+        end: float,
+        scale: tuple[float, float],
+        size: tuple[int, int],
     ) -> None:
         self.start, self.end = start, max(end, start + 1.0)
         self.low, self.high = scale
-        self.height = height
+        self.width, self.height = size
+        self.right = self.width - _RIGHT
 
     def x(self, at: float) -> float:
-        inner = _WIDTH - _LEFT - _RIGHT
+        inner = self.right - _LEFT
         share = (at - self.start) / (self.end - self.start)
         return round(_LEFT + inner * min(max(share, 0.0), 1.0), 1)
 
@@ -285,27 +294,28 @@ def _axes(place: _Place, show: Show) -> Iterable[str]:
     for value in value_ticks(place.low, place.high):
         if place.low <= value <= place.high:
             y = place.y(value)
-            yield _across("axis", y)
+            yield _across("axis", place, y)
             yield (
                 f'<text x="{_LEFT - 6}" y="{y + 3.5}" text-anchor="end">'
                 f"{_text(show(value))}</text>"
             )
     for at, label in time_ticks(place.start, place.end):
+        x = place.x(at)
+        anchor = "end" if x > place.right - _MARGIN else "middle"
         yield (
-            f'<text x="{place.x(at)}" y="{place.height - 7}" text-anchor="middle">'
+            f'<text x="{x}" y="{place.height - 7}" text-anchor="{anchor}">'
             f"{_text(label)}</text>"
         )
 
 
-def _across(css: str, y: float) -> str:
-    right = _WIDTH - _RIGHT
-    return f'<line class="{css}" x1="{_LEFT}" x2="{right}" y1="{y}" y2="{y}"/>'
+def _across(css: str, place: _Place, y: float) -> str:
+    return f'<line class="{css}" x1="{_LEFT}" x2="{place.right}" y1="{y}" y2="{y}"/>'
 
 
 def _band(place: _Place, band: tuple[float, float] | None) -> Iterable[str]:
     if band is not None:
         top, below = place.y(band[1]), place.y(band[0])
-        high, wide = max(below - top, 2.0), _WIDTH - _LEFT - _RIGHT
+        high, wide = max(below - top, 2.0), place.right - _LEFT
         yield (
             f'<rect class="band" x="{_LEFT}" y="{top}" width="{wide}" '
             f'height="{high:.1f}"><title>the baseline</title></rect>'
@@ -315,11 +325,12 @@ def _band(place: _Place, band: tuple[float, float] | None) -> Iterable[str]:
 def _line(place: _Place, one: Line, show: Show) -> Iterable[str]:
     points = [(place.x(at), None if v is None else place.y(v)) for at, v in one.points]
     yield f'<path class="line {one.css}" d="{_path(points)}"/>'
+    size = 1.6 if len(points) > _MANY else 2.6
     for (x, y), (at, value) in zip(points, one.points, strict=True):
         if y is not None and value is not None:
             label = f"{one.name}: {show(value)}, {moment_label(at)}"
             yield (
-                f'<circle class="dot {one.css}" cx="{x}" cy="{y}" r="2.6">'
+                f'<circle class="dot {one.css}" cx="{x}" cy="{y}" r="{size}">'
                 f"<title>{_text(label)}</title></circle>"
             )
 

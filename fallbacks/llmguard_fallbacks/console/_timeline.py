@@ -23,6 +23,7 @@ _BAR: Final = 18
 _BOTTOM: Final = 24
 _LONGEST: Final = 22
 _ROOM: Final = 46
+_MARGIN: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +92,11 @@ def timeline(
 
     parts: list[str] = []
     for at, label in time_ticks(start, end):
+        anchor = "end" if x(at) > _WIDTH - _RIGHT - _MARGIN else "middle"
         parts.append(
             f'<line class="axis" x1="{x(at)}" x2="{x(at)}" y1="{_TOP}" '
             f'y2="{height - _BOTTOM}"/><text x="{x(at)}" y="{height - 7}" '
-            f'text-anchor="middle">{escape(label)}</text>'
+            f'text-anchor="{anchor}">{escape(label)}</text>'
         )
     for row, lane in enumerate(lanes):
         y = _TOP + _LANE * row

@@ -23,7 +23,7 @@ _NOT_TRIED: Final = frozenset({"skipped", "open"})
 def attempts_plot(found: CallView) -> Markup:
     """Return the plot: a bar for each attempt, below each other."""
     parts: list[str] = []
-    inner = _WIDTH - _LEFT - 80
+    inner = _WIDTH - _LEFT - 150
     for row, one in enumerate(found.attempts):
         y = 6 + _ROW * row
         css = _GOOD.get(one.kind, "none" if one.kind in _NOT_TRIED else "bad")

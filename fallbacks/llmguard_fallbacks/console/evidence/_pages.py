@@ -75,6 +75,7 @@ def shadow_page(visit: Visit) -> Response:
         stratum=visit.query("stratum"),
         transition=visit.query("transition"),
         severity=choice(visit, "severity", _SEVERITIES, ""),
+        everything=visit.query("all") == "1",
     )
     try:
         page = shadow_report(

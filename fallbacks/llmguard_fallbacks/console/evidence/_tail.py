@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExampleView", "RateView", "ShadowPage", "Wanted", "points", "shadow_report"]
 
-_EXAMPLES: Final = 40
+_EXAMPLES: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +38,13 @@ class Wanted:
         stratum: Slice of the traffic; `-` for the one without a label.
         transition: Path and ends, as `ExampleView.transition` says them.
         severity: `critical`, `major`, `minor`, or `note`.
+        everything: All that were kept, not only the first.
     """
 
     stratum: str = ""
     transition: str = ""
     severity: str = ""
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,7 @@ def shadow_report(
             )
             for row in found.strata
         ),
-        examples=tuple(chosen[:_EXAMPLES]),
+        examples=tuple(chosen if wanted.everything else chosen[:_EXAMPLES]),
         many=len(chosen),
         choices=(
             tuple(sorted({one.stratum or "-" for one in examples})),

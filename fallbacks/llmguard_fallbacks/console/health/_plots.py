@@ -45,6 +45,8 @@ def calls_plot(found: Calls, *, start: float, end: float) -> Markup:
         start=start,
         end=end,
         span=found.span,
+        width=1_100,
+        height=150,
     )
 
 
