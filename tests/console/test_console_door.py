@@ -245,7 +245,11 @@ PROXY = {"proxies": ("10.0.0.0/24",), "user_header": "X-User"}
 
 
 def behind(app: Starlette, address: str, **headers: str) -> Person:
-    return Person(app, client=(address, 1234), headers=headers)
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "client": (address, 1234)}, receive, send)
+
+    return Person(outer, headers=headers)
 
 
 def test_a_declared_proxy_is_believed(
