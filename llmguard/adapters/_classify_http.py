@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ API_ERRORS: Final = frozenset({"APIError", "OpenAIError", "AnthropicError"})
 
 NO_ANSWER: Final = frozenset({"APIConnectionError", "APITimeoutError"})
 """SDK errors for exchanges that never produced an answer."""
+
+_LONGEST_ERROR: Final = 64 * 1024
 
 # Codes and types as providers write them, lower case. OpenAI unless noted.
 _CODES: Final[Mapping[str, Kind]] = {
@@ -92,10 +95,23 @@ def status_of(exc: object) -> int | None:
 def error_of(exc: object) -> object:
     """Return the provider's error object of an exception; the exception itself else."""
     body = get(exc, "body")
+    if body is None:
+        body = _sent(get(exc, "response"))
     if isinstance(body, Mapping):
         inner = cast("Mapping[str, Any]", body).get("error")
         return cast("object", inner if isinstance(inner, Mapping | str) else body)
     return exc
+
+
+def _sent(response: object) -> object:
+    """Return the JSON that httpx or requests has read already; never read more."""
+    content = get(response, "_content")
+    if not isinstance(content, bytes) or len(content) > _LONGEST_ERROR:
+        return None
+    try:
+        return cast("object", json.loads(content))
+    except (ValueError, RecursionError):
+        return None
 
 
 def kind_of_error(error: object) -> Kind | None:

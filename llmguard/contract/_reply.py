@@ -13,7 +13,7 @@ from ._verdict import Verdict, refused
 __all__ = ["before_text", "unreadable"]
 
 _QUOTE: Final = 120
-_CUT: Final = frozenset({"content_filter", "length"})
+_CUT: Final = frozenset({"content_filter", "length", "refusal"})
 
 
 def before_text(reply: Reply, *, length_ok: bool) -> Verdict | None:
@@ -24,8 +24,9 @@ def before_text(reply: Reply, *, length_ok: bool) -> Verdict | None:
         return None
     if reply.finish_reason == "content_filter":
         return refused(Kind.FILTERED, detail="the provider's filter cut the answer")
-    if reply.refusal:
-        quote = shorten(hidden(" ".join(reply.refusal.split())), _QUOTE)
+    if reply.refusal or reply.finish_reason == "refusal":
+        said = " ".join((reply.refusal or "it said nothing").split())
+        quote = shorten(hidden(said), _QUOTE)
         return refused(Kind.REFUSAL, detail=f"the model declined: {quote}")
     if reply.finish_reason == "length" and not (length_ok and answers):
         detail = "the answer stops at the length limit; raise the limit on tokens"

@@ -31,9 +31,10 @@ _NEEDS_URL = (
 class FaultServer:
     """An OpenAI-compatible server on 127.0.0.1 that answers, or fails, on command.
 
-    It serves `POST /v1/chat/completions`, `POST /v1/responses` (both also streamed)
-    and `GET /v1/models` over real sockets, one thread per connection. Use it as a
-    context manager, sync or async; leaving cuts every connection it still holds.
+    It serves `POST /v1/chat/completions`, `POST /v1/responses`, Anthropic's
+    `POST /v1/messages` (all also streamed) and `GET /v1/models` over real sockets, one
+    thread per connection. Use it as a context manager, sync or async; leaving cuts
+    every connection it still holds.
 
     Which fault a request meets is decided by, in this order: its path
     (`/fault/500/v1/...`, see `url()`), then `fault`.

@@ -40,6 +40,7 @@ GoodAnswer: TypeAlias = (
 
 _APIS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/chat/completions"): "chat",
+    ("POST", "/v1/messages"): "messages",
     ("POST", "/v1/responses"): "responses",
     ("GET", "/v1/models"): "models",
 }

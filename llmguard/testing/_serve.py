@@ -13,6 +13,7 @@ from ._answers import ANSWER_FAULTS, Answer
 from ._chat import chat_body, chat_events
 from ._events import Events
 from ._faults import FAULTS
+from ._messages import messages_body, messages_error, messages_events
 from ._responses import responses_body, responses_events
 from ._wire import Wire
 
@@ -33,7 +34,7 @@ class Exchange:
     Attributes:
         wire: The connection.
         answer: The good answer.
-        api: `chat`, `responses` or `models`.
+        api: `chat`, `responses`, `messages` or `models`.
         stream: The client asked for server-sent events.
         usage: The client asked for token counts in the stream.
         delay: Seconds that the slow faults take.
@@ -58,6 +59,8 @@ class Exchange:
         """Return the events of the good stream."""
         if self.api == "chat":
             return chat_events(self.answer, usage=self.usage)
+        if self.api == "messages":
+            return messages_events(self.answer)
         return responses_events(self.answer)
 
     @property
@@ -72,7 +75,12 @@ def _models_body(answer: Answer) -> dict[str, object]:
 
 
 _BODIES: Final[Mapping[str, Callable[[Answer], dict[str, object]]]] = MappingProxyType(
-    {"chat": chat_body, "responses": responses_body, "models": _models_body}
+    {
+        "chat": chat_body,
+        "messages": messages_body,
+        "models": _models_body,
+        "responses": responses_body,
+    }
 )
 
 
@@ -164,8 +172,16 @@ def _truncated_body(exchange: Exchange) -> None:
 
 
 def _error_body(exchange: Exchange) -> None:
-    body = error_json("The server had an error.", kind="server_error")
+    body = _error_of(exchange, 500, "The server had an error.", "server_error")
     exchange.wire.body(200, body, _JSON)
+
+
+def _error_of(
+    exchange: Exchange, status: int, message: str, kind: str, code: str | None = None
+) -> bytes:
+    if exchange.api == "messages":
+        return messages_error(status, message)
+    return error_json(message, kind=kind, code=code)
 
 
 def _half_stream(exchange: Exchange) -> None:
@@ -198,8 +214,8 @@ def _stream_no_finish(exchange: Exchange) -> None:
 def _stream_error(exchange: Exchange) -> None:
     _half_stream(exchange)
     message = "The server had an error while processing your request."
-    if exchange.api == "chat":
-        body = error_json(message, kind="server_error")
+    if exchange.api != "responses":
+        body = _error_of(exchange, 500, message, "server_error")
     else:
         event = {"type": "error", "code": "server_error", "message": message}
         body = json.dumps({**event, "param": None, "sequence_number": 99}).encode()
@@ -276,4 +292,5 @@ def _status(fault: str, exchange: Exchange) -> None:
         headers["retry-after"] = f"{exchange.retry_after:g}"
     elif fault == "429_long":
         headers["retry-after"] = f"{_LONG_RETRY_AFTER:g}"
-    exchange.wire.body(status, error_json(message, kind=kind, code=code), headers)
+    body = _error_of(exchange, status, message, kind, code)
+    exchange.wire.body(status, body, headers)

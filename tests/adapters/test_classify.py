@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 import urllib.error
+from collections.abc import Iterator
 from email.message import Message as Headers
 from email.utils import formatdate
 from typing import Any
@@ -277,3 +278,38 @@ def test_no_foreign_exception_breaks_the_classifier(fields: dict[str, Any]) -> N
     """Whatever an exception carries, classification returns some kind."""
     exc = type("SomeValidationError", (Exception,), dict(fields))("x")
     assert classify(exc).kind in set(Kind)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind"),
+    [
+        (404, {"code": "model_not_found"}, Kind.WRONG_MODEL),
+        (404, {"message": "no such path"}, Kind.TRANSPORT),
+        (429, {"code": "insufficient_quota"}, Kind.AUTH),
+        (400, {"code": "context_length_exceeded"}, Kind.TRUNCATED),
+    ],
+)
+def test_plain_http_clients_tell_what_the_provider_wrote(
+    status: int, error: dict[str, str], kind: Kind
+) -> None:
+    """The body that httpx has read says more than the status; it is never read anew."""
+    request = httpx.Request("POST", "https://provider.test/v1")
+    response = httpx.Response(status, json={"error": error}, request=request)
+    with pytest.raises(httpx.HTTPStatusError) as raised:
+        response.raise_for_status()
+    assert kind is classify(raised.value).kind
+
+
+def test_an_unread_body_is_left_alone() -> None:
+    """Reading it would wait for the network."""
+    read: list[str] = []
+
+    def parts() -> Iterator[bytes]:
+        read.append("read")
+        yield b"{}"
+
+    error = httpx.HTTPStatusError(
+        "404", request=REQUEST, response=httpx.Response(404, content=parts())
+    )
+    assert Kind.TRANSPORT is classify(error).kind
+    assert [] == read

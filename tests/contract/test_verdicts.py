@@ -85,6 +85,14 @@ def test_a_complete_answer_at_the_length_limit_passes_where_declared() -> None:
     assert [Kind.OK, Kind.TRUNCATED, Kind.TRUNCATED, Kind.TRUNCATED] == kinds
 
 
+def test_a_refusal_may_say_nothing() -> None:
+    """Anthropic withholds an answer with a reason and no text."""
+    verdict = Contract({"type": "object"}).judge(
+        Reply(text="", finish_reason="refusal")
+    )
+    assert Kind.REFUSAL is verdict.kind
+
+
 def test_a_refusal_inside_valid_json_is_the_schemas_business() -> None:
     """Only where no JSON can be read are words taken for a refusal."""
     text = "\"I'm sorry, but I can't help with that.\""
