@@ -124,7 +124,12 @@ def _plugins() -> list[EntryPoint]:
 
 
 def _missing(name: str, distributions: str, help_text: str) -> click.Command:
-    @click.command(name, help=help_text, add_help_option=False)
+    # Whatever follows, `--help` too, is answered with what has to be installed.
+    settings = {"ignore_unknown_options": True}
+
+    @click.command(
+        name, help=help_text, add_help_option=False, context_settings=settings
+    )
     @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
     def command(rest: tuple[str, ...]) -> None:
         _ = rest
