@@ -26,6 +26,7 @@ def test_turns_come_back_with_time(clock: VirtualClock) -> None:
         (None, "-"),
         (float("inf"), "-"),
         (0, "0 s"),
+        (0.0004, "under 1 ms"),
         (0.25, "250 ms"),
         (59, "59 s"),
         (200, "3 min 20 s"),

@@ -22,7 +22,9 @@ def span(seconds: float | None) -> str:
         return "-"
     left = abs(seconds)
     if left < 1.0:
-        return "0 s" if left < 0.001 else f"{left * 1000:.0f} ms"  # noqa: PLR2004 - a millisecond
+        if not left:
+            return "0 s"
+        return "under 1 ms" if left < 0.001 else f"{left * 1000:.0f} ms"  # noqa: PLR2004 - a millisecond
     for place, (unit, size) in enumerate(_UNITS):
         if left >= size:
             whole = int(left // size)
