@@ -96,3 +96,18 @@ def test_a_page_that_promises_something_else_fails(tmp_path: Path) -> None:
     assert shutil.which("sh") is not None
     with pytest.raises(AssertionError, match=r"(?s)bye.*printed:\nhello"):
         follow(page, tmp_path)
+
+
+@pytest.mark.gguf
+def test_a_gguf_of_your_own(tmp_path: Path) -> None:
+    """Pinned, asked about a schema, timed."""
+    pytest.importorskip("llguidance", reason="no local runtime is installed")
+    assert 4 == len(follow(DOCS / "own-gguf.md", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("page", "commands"), [("run-a-shadow.md", 3), ("objectives.md", 2)]
+)
+def test_a_guide(page: str, commands: int, tmp_path: Path) -> None:
+    """What it shows is what comes out."""
+    assert commands == len(follow(DOCS / page, tmp_path))
