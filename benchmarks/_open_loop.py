@@ -70,7 +70,7 @@ class _Client(asyncio.Protocol):
         if self.transport.is_closing():
             raise ConnectionError("closed")
         self._waiting = asyncio.get_running_loop().create_future()
-        self.transport.write(request)  # type: ignore[attr-defined]
+        self.transport.write(request)  # type: ignore[attr-defined]  # a stream
         return await self._waiting
 
 

@@ -79,7 +79,7 @@ def _ask(name: str, gate: Gate, request: Request) -> GateResult:
             f"repair the gate, then `{request.command}`",
         )
     # A gate of somebody else's may return anything.
-    if not isinstance(found, GateResult):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(found, GateResult):  # pyright: ignore[reportUnnecessaryIsInstance] - nobody checks theirs
         return unknown(
             name,
             f"it returned {found!r}, which is no verdict",

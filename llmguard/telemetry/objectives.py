@@ -63,14 +63,6 @@ class Sli(enum.StrEnum):
     """Answers of a version that what comes after it did not reject."""
 
     @property
-    def per_version(self) -> bool:
-        """True when the events are those of one version, False for callers' view.
-
-        In the callers' view a call belongs to the version that it asked first.
-        """
-        return self not in {Sli.ANSWERED, Sli.NOT_DEGRADED, Sli.FAST}
-
-    @property
     def about(self) -> str:
         """Say in a few words what is good."""
         return _ABOUT[self]

@@ -16,6 +16,11 @@ from transcript import Command, File, compare, follow, scenes, steps
 from llmguard.testing import isolated
 
 DOCS = Path(__file__).parents[2] / "docs"
+SCENES = [
+    (name, *scene)
+    for name in ("on-call", "review-queue")
+    for scene in scenes(DOCS / f"{name}.md")
+]
 INCIDENT = Path(__file__).parents[1] / "support" / "incident.py"
 
 
@@ -52,21 +57,22 @@ def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def incidents() -> dict[str, Path]:
-    """Folders in which incidents have happened, by fault."""
+def incidents() -> dict[tuple[str, str], Path]:
+    """Folders in which incidents have happened, by page and fault."""
     return {}
 
 
-@pytest.mark.parametrize(("fault", "commands"), list(scenes(DOCS / "on-call.md")))
-def test_the_runbook(
+@pytest.mark.parametrize(("page", "fault", "commands"), SCENES)
+def test_incidents(
+    page: str,
     fault: str,
     commands: list[Command],
-    incidents: dict[str, Path],
+    incidents: dict[tuple[str, str], Path],
     tmp_path: Path,
 ) -> None:
     """Each incident shows what the page says, command by command."""
     pytest.importorskip("openai")
-    if fault not in incidents:
+    if (page, fault) not in incidents:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         subprocess.run(
             [sys.executable, str(INCIDENT), fault],
@@ -75,9 +81,9 @@ def test_the_runbook(
             check=True,
             timeout=240,
         )
-        incidents[fault] = tmp_path
+        incidents[page, fault] = tmp_path
     for command in commands:
-        compare(command, incidents[fault])
+        compare(command, incidents[page, fault])
 
 
 def test_a_page_that_promises_something_else_fails(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def _unknown() -> list[Body]:  # noqa: C901 - a list of functions
         return model.complete([part.strip() for part in ticket])
 
     def remade(ticket: str, *, model: Model = INJECTED) -> Any:
-        model = TABLE  # type: ignore[assignment]
+        model = TABLE  # type: ignore[assignment]  # from the table
         return model.complete(ticket)
 
     def table(ticket: str, *, model: Model = INJECTED) -> Any:

@@ -114,7 +114,7 @@ def test_counts_are_exact_under_threads() -> None:
 def test_only_first_answers_of_models_count() -> None:
     """A repaired answer, or a rule's, says nothing about a version."""
     monitor = Monitor()
-    monitor._launch = lambda: None  # type: ignore[method-assign]
+    monitor._launch = lambda: None  # type: ignore[method-assign]  # no thread
     monitor.offer(_answer(number=2))
     monitor.offer(_answer(pin=""))
     assert 0 == monitor.counts().told
@@ -158,9 +158,9 @@ def test_a_classifier_that_breaks_does_not_end_the_watch() -> None:
         def __float__(self) -> float:
             raise RuntimeError("no number")
 
-    odd = Classifier(name="odd", function=lambda *_: Odd())  # type: ignore[arg-type,return-value]
+    odd = Classifier(name="odd", function=lambda *_: Odd())  # type: ignore[arg-type,return-value]  # wrong on purpose
     monitor = Monitor(per_second=1e6, classifiers=[odd])
-    monitor._launch = lambda: None  # type: ignore[method-assign]
+    monitor._launch = lambda: None  # type: ignore[method-assign]  # no thread
     for _ in range(3):
         monitor.offer(_answer(value="x", text="x"))
     assert 3 == monitor.drain()
@@ -188,7 +188,7 @@ def test_the_process_has_one_monitor() -> None:
     llmguard.monitor.stop()
     assert "start" in dir(llmguard.monitor)
     with pytest.raises(AttributeError):
-        _ = llmguard.monitor.nothing  # type: ignore[attr-defined]
+        _ = llmguard.monitor.nothing  # type: ignore[attr-defined]  # wrong on purpose
 
 
 class Price(BaseModel):

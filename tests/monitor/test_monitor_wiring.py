@@ -64,7 +64,7 @@ class World:
         how = Calibration(block=1, replicates=20, outputs=1_000)
         made._learner._calibration = how
         # The test reads the queue itself, so that everything happens in order.
-        made._launch = lambda: None  # type: ignore[method-assign]
+        made._launch = lambda: None  # type: ignore[method-assign]  # no thread
         return made.start()
 
     def refresh(self) -> None:
@@ -332,7 +332,7 @@ def test_the_monitor_works_without_a_store(runtime: Runtime, tmp_path: Path) -> 
         return model.complete(text).text or ""
 
     monitor = Monitor(**(FAST | {"prompts": False}))
-    monitor._launch = lambda: None  # type: ignore[method-assign]
+    monitor._launch = lambda: None  # type: ignore[method-assign]  # no thread
     monitor.start()
     try:
         for i in range(400):

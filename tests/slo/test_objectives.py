@@ -41,7 +41,7 @@ def test_what_is_refused(fields: dict[str, Any], word: str) -> None:
 def test_an_indicator_that_is_none() -> None:
     """A typing error is an error."""
     with pytest.raises(ValueError, match="schema_vald"):
-        Objective(sli="schema_vald", target=0.9)  # type: ignore[arg-type]
+        Objective(sli="schema_vald", target=0.9)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_it_says_itself() -> None:

@@ -119,7 +119,7 @@ def test_rows_of_a_failed_batch_are_not_there(store: Store, n: int) -> None:
     with pytest.raises(Exception, match=r"NOT NULL|not-null|None|'<'"):
         store.counts.add(  # a row that no database takes
             "prod",
-            [(OK, 1), broken, *[(BAD, 1)] * n],  # type: ignore[list-item]
+            [(OK, 1), broken, *[(BAD, 1)] * n],  # type: ignore[list-item]  # wrong on purpose
             source="a",
             number=1,
             at=60.0,

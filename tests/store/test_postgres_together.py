@@ -138,7 +138,7 @@ def test_the_driver_does_not_log_what_is_told(
         tries.append(pid)
         if len(tries) == 1:
             other = make_store(store._place.url)
-            other._main.read("SELECT pg_terminate_backend(?)", (pid,))  # type: ignore[attr-defined]
+            other._main.read("SELECT pg_terminate_backend(?)", (pid,))  # type: ignore[attr-defined]  # of PostgreSQL
             other.close()
         connection.execute(ADD, (f"t{len(tries)}", 1))
         connection.execute("SELECT 1")

@@ -39,8 +39,8 @@ def test_one_key_is_one_ticket(store: Store, new_ticket: New) -> None:
             for one in range(CALLERS)
         ]
         found = _at_once(store, again)
-        assert 1 == sum(one.created for one in found)  # type: ignore[attr-defined]
-        assert 1 == len({one.ticket.id for one in found})  # type: ignore[attr-defined]
+        assert 1 == sum(one.created for one in found)  # type: ignore[attr-defined]  # no error came back
+        assert 1 == len({one.ticket.id for one in found})  # type: ignore[attr-defined]  # no error came back
     assert {"triage": {"open": 10}} == store.tickets.counts()
 
 
@@ -50,8 +50,8 @@ def test_equal_questions_share_a_ticket(store: Store, new_ticket: New) -> None:
         content = f"f{number}"
         same = [new_ticket(fingerprint=content) for _ in range(CALLERS)]
         found = _at_once(store, same)
-        assert 1 == sum(one.created for one in found)  # type: ignore[attr-defined]
-        ids = {one.ticket.id for one in found}  # type: ignore[attr-defined]
+        assert 1 == sum(one.created for one in found)  # type: ignore[attr-defined]  # no error came back
+        ids = {one.ticket.id for one in found}  # type: ignore[attr-defined]  # no error came back
         assert 1 == len(ids)
         assert CALLERS == store.tickets.get(ids.pop()).waiters
 

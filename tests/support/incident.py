@@ -65,7 +65,11 @@ def main(fault: str) -> None:
         server.fault = fault
         for i in range(30):
             with contextlib.suppress(Deferred):
-                triage(f"my parcel {i} is late" if i % 3 else f"what about {i}?")
+                triage(
+                    f"my parcel {i} is late"
+                    if i % 3
+                    else f"Do you have lamp {i} in green as well?"
+                )
     KEEPER.stop()
 
 

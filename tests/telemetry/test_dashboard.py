@@ -172,7 +172,7 @@ class Prometheus:
         except OSError:
             return []
         assert document["status"] == "success", document
-        return document["data"]["result"]  # type: ignore[no-any-return]
+        return document["data"]["result"]  # type: ignore[no-any-return]  # JSON
 
     def stop(self) -> None:
         self.process.terminate()

@@ -117,7 +117,7 @@ def test_what_the_body_does_is_its_child(sdk: Sdk, isolate: bool) -> None:
 
     with tracer.start_as_current_span("request"):
         sort("hello")
-        assert trace.get_current_span().name == "request"  # type: ignore[attr-defined]
+        assert trace.get_current_span().name == "request"  # type: ignore[attr-defined]  # the SDK's span
     spans = sdk.spans
     chain = ["lookup", "chat top-1"]
     call = next(s for name, s in spans.items() if name.startswith("guard "))
@@ -203,7 +203,7 @@ def test_metrics_by_profile(sdk: Sdk, profile: str) -> None:
     sort = _sorter(counted, "no json")
     sort("one")
     sort("two")
-    found, names = sdk.metrics, NAMES[profile]  # type: ignore[index]
+    found, names = sdk.metrics, NAMES[profile]  # type: ignore[index]  # a parameter
     points = {p.attributes.get("error.type"): p for p in found[names.duration]}
     assert {key: p.count for key, p in points.items()} == {None: 1, "bad_json": 1}
     assert points[None].explicit_bounds[0] == 0.01
@@ -259,7 +259,7 @@ def test_a_full_queue_drops_and_counts(sdk: Sdk) -> None:
     start = tracing.AttemptStart(tier="t", provider="p", model="m", params={})
     fields: dict[str, Any] = {"tier": "t", "tier_index": 0, "number": 1, "started": 0.0}
     for kind in (Kind.OK, Kind.OPEN, Kind.TIMEOUT, Kind.OK):
-        recorder._thread = recorder._thread or object()  # type: ignore[assignment]
+        recorder._thread = recorder._thread or object()  # type: ignore[assignment]  # never started
         recorder(start, Attempt(kind=kind, elapsed=0.1, **fields))
     recorder._thread = None
     assert recorder.dropped == 1

@@ -76,7 +76,7 @@ def _more(part: Field) -> dict[str, Any]:
         return {}
     value = load(part.more)
     if not isinstance(value, dict):
-        raise ValueError("other members must be one JSON object")  # noqa: TRY004
+        raise ValueError("other members must be one JSON object")  # noqa: TRY004 - of what is posted
     return cast("dict[str, Any]", value)
 
 

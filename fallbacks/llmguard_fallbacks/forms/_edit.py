@@ -117,7 +117,7 @@ def _up(_: Filler, part: Field, above: Field | None, __: str) -> None:
     if above is None or index == 0 or _fixed(above, index):
         raise ValueError("cannot move up")
     around: list[Field] | list[Entry] = above.items or above.entries
-    around.insert(index - 1, around.pop(index))  # type: ignore[arg-type]
+    around.insert(index - 1, around.pop(index))  # type: ignore[arg-type]  # its own item
     _renumber(above)
 
 

@@ -47,7 +47,7 @@ class FormError(ValueError):
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
         self.errors = errors
         lines = (f"`{e.name or 'the post'}` {e.message}" for e in errors[:5])
-        more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""  # noqa: PLR2004
+        more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""  # noqa: PLR2004 - as above
         super().__init__("; ".join(lines) + more)
 
 
@@ -255,7 +255,8 @@ def _inner(part: Field) -> Field:
 
 def _step(part: Field, step: str) -> Field | None:
     if part.items:
-        index = int(step) if step.isdecimal() and len(step) < 9 else len(part.items)  # noqa: PLR2004
+        short = step.isdecimal() and len(step) < 9  # noqa: PLR2004 - digits of an index
+        index = int(step) if short else len(part.items)
         return part.items[index] if index < len(part.items) else None
     if step in part.members:
         return part.members[step]

@@ -82,7 +82,7 @@ def _target(reference: str, root: object) -> object:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(found, Mapping):
             found = cast("Node", found).get(name)
-        elif isinstance(found, list) and name.isdigit() and len(name) < 6:  # noqa: PLR2004
+        elif isinstance(found, list) and name.isdigit() and len(name) < 6:  # noqa: PLR2004 - digits of an index
             items = cast("list[object]", found)
             found = items[int(name)] if int(name) < len(items) else None
         else:
