@@ -24,6 +24,7 @@ WRONG = {
     "lost": 0,
     "answered_twice": 0,
     "acked_twice": 0,
+    "told_twice": 0,
     "stuck": 0,
     "integrity": "ok",
 }
@@ -43,14 +44,15 @@ def _run(folder: Path, url: str, *numbers: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kills", "seed"), [(15, 1), pytest.param(200, 2, marks=pytest.mark.slow)]
+    ("kills", "freezes"), [(15, 1), pytest.param(250, 25, marks=pytest.mark.slow)]
 )
-def test_killed_workers(
-    tmp_path: Path, store_url: str, kills: int, seed: int, record_property: Record
+def test_killed_and_frozen_workers(
+    tmp_path: Path, store_url: str, kills: int, freezes: int, record_property: Record
 ) -> None:
-    """SIGKILL at random moments, then every acknowledgement is checked."""
-    report = _run(tmp_path, store_url, kills, seed)
+    """SIGKILL and SIGSTOP at random moments, then every acknowledgement is checked."""
+    report = _run(tmp_path, store_url, kills, kills, 4, 0, freezes)
     record_property("killed", report)
+    print(json.dumps({"kills": kills, "freezes": freezes, **report}))  # noqa: T201 - the figures
     assert report["asked"] > kills
     assert report["answered"] > 0
     assert WRONG == {name: report[name] for name in WRONG}
