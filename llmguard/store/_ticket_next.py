@@ -6,12 +6,14 @@ from collections.abc import Collection, Sequence
 
 from ._database import Connection, Row
 from ._ticket_steps import fetch
+from ._ticket_union import union
 from .tickets import EVERY_ROLE, TicketRecord
 
 __all__ = ["next_open"]
 
 _NEXT = (
-    "SELECT -t.priority, coalesce(t.due_at, 1e300), t.id FROM tickets t "
+    "SELECT -t.priority AS urgency, coalesce(t.due_at, 1e300) AS due, t.id, t.queue, "
+    "t.role FROM tickets t "
     "WHERE t.state = 'open' AND t.queue = ? AND t.role = ? "
     "AND t.assignee IN ('', ?) "
     "AND NOT (t.opinions > 0 AND EXISTS (SELECT 1 FROM ticket_opinions o "
@@ -70,10 +72,7 @@ def _first(
 def _by_urgency(
     connection: Connection, sql: str, places: Sequence[Row], names: Sequence[str]
 ) -> list[Row]:
-    firsts: list[tuple[tuple[float, float, str], Row]] = []
-    for place in places:
-        found = connection.execute(sql, (place["queue"], place["role"], *names))
-        row = found.fetchone()
-        if row is not None:
-            firsts.append(((row[0], row[1], row[2]), place))
-    return [place for _, place in sorted(firsts, key=lambda one: one[0])]
+    by_name = {(place["queue"], place["role"]): place for place in places}
+    each = [(*name, *names) for name in by_name]
+    firsts = sorted(tuple(row) for row in union(connection, sql, each))
+    return [by_name[row[3], row[4]] for row in firsts]

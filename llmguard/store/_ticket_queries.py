@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final, cast
 
 from ..errors import QueueError
-from ._database import Connection, Row
+from ._database import Connection
 from ._ticket_rows import SELECT, record
+from ._ticket_union import union
 from .tickets import (
     EVERY_ROLE,
     LATE_CAP,
@@ -25,6 +26,7 @@ __all__ = ["Listing", "counts", "cursor_of", "find", "listing", "stats"]
 _DAY = 86400.0
 _SAMPLE = 1_000
 _FOUND = 10
+_AT_ONCE = 500
 _NEVER = 1e300
 _ENDED: Final = sorted(set(TicketState) - WAITING)
 _DECIDED: Final = frozenset(
@@ -104,32 +106,41 @@ def find(reader: Connection, part: str) -> list[str]:
 
 def listing(reader: Connection, wanted: Listing) -> list[TicketRecord]:
     """Return tickets in the order of work, then closed ones, latest first."""
-    waiting: list[TicketRecord] = []
+    places: list[tuple[Any, ...]] = []
     if wanted.after[:1] != ["c"]:
-        waiting = [
-            record(row)
-            for state in sorted(WAITING & set(wanted.states))
-            for row in _in_state(reader, wanted, state)
-        ]
-        waiting.sort(key=lambda one: (-one.priority, _due(one.due_at), one.id))
-    if len(waiting) >= wanted.limit:
-        return waiting[: wanted.limit]
-    closed = [
-        record(row)
-        for state in sorted(set(wanted.states) - WAITING)
-        for row in _closed_in_state(reader, wanted, state)
-    ]
-    closed.sort(key=lambda one: one.id)
-    closed.sort(key=lambda one: one.closed_at or 0.0, reverse=True)
-    return [*waiting, *closed][: wanted.limit]
+        for state in sorted(WAITING & set(wanted.states)):
+            places += _in_state(reader, wanted, state)
+        places.sort()
+    ids = [place[-1] for place in places[: wanted.limit]]
+    if len(ids) < wanted.limit:
+        ended: list[tuple[Any, ...]] = []
+        for state in sorted(set(wanted.states) - WAITING):
+            ended += _closed_in_state(reader, wanted, state)
+        ended.sort()
+        ids += [place[-1] for place in ended[: wanted.limit - len(ids)]]
+    return _records(reader, ids)
+
+
+def _records(reader: Connection, ids: Sequence[str]) -> list[TicketRecord]:
+    """Return tickets in the order of their ids; only these are read whole."""
+    found: dict[str, TicketRecord] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(part))
+        for row in reader.execute(f"{SELECT} WHERE t.id IN ({marks})", part):
+            one = record(row)
+            found[one.id] = one
+    return [found[one] for one in ids if one in found]
 
 
 def _due(due_at: float | None) -> float:
     return _NEVER if due_at is None else due_at
 
 
-def _in_state(reader: Connection, wanted: Listing, state: TicketState) -> Iterator[Row]:
-    """Yield the first tickets of every place, each by its index."""
+def _in_state(
+    reader: Connection, wanted: Listing, state: TicketState
+) -> list[tuple[Any, ...]]:
+    """Return where the first tickets of every place stand, each by its index."""
     places = reader.execute(
         "SELECT queue, role FROM ticket_counts WHERE state = ? AND n > 0 "
         "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
@@ -144,14 +155,19 @@ def _in_state(reader: Connection, wanted: Listing, state: TicketState) -> Iterat
             "(coalesce(t.due_at, 1e300) = ? AND t.id > ?))"
         )
         values += [priority, priority, _due(due), _due(due), last]
-    for place in filter(lambda one: wanted.admits(one["role"]), places):
-        yield from reader.execute(
-            # The state is spelled out so that the partial index applies.
-            f"{SELECT} WHERE t.state = '{state}' AND t.queue = ? AND t.role = ?"
-            f"{condition} "
-            "ORDER BY t.priority DESC, coalesce(t.due_at, 1e300), t.id LIMIT ?",
-            (place["queue"], place["role"], *values, wanted.limit),
-        )
+    # The state is spelled out so that the partial index applies.
+    sql = (
+        "SELECT -t.priority AS urgency, coalesce(t.due_at, 1e300) AS due, t.id "  # noqa: S608 - constants
+        f"FROM tickets t WHERE t.state = '{state}' AND t.queue = ? AND t.role = ?"
+        f"{condition} "
+        "ORDER BY t.priority DESC, coalesce(t.due_at, 1e300), t.id LIMIT ?"
+    )
+    each = [
+        (place["queue"], place["role"], *values, wanted.limit)
+        for place in places
+        if wanted.admits(place["role"])
+    ]
+    return [tuple(row) for row in union(reader, sql, each)]
 
 
 def _narrowed(wanted: Listing) -> tuple[str, list[Any]]:
@@ -169,7 +185,7 @@ def _narrowed(wanted: Listing) -> tuple[str, list[Any]]:
 
 def _closed_in_state(
     reader: Connection, wanted: Listing, state: TicketState
-) -> Iterator[Row]:
+) -> list[tuple[Any, ...]]:
     condition, values = _narrowed(wanted)
     if wanted.after[:1] == ["c"]:
         _, at, last = wanted.after
@@ -184,12 +200,13 @@ def _closed_in_state(
         "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
         (str(state), wanted.queue, wanted.queue),
     ).fetchall()
-    for row in queues:
-        yield from reader.execute(
-            SELECT + "WHERE t.closed_at IS NOT NULL AND t.state = ? AND t.queue = ?"
-            f"{condition} ORDER BY t.closed_at DESC, t.id LIMIT ?",
-            (str(state), row["queue"], *values, wanted.limit),
-        )
+    sql = (
+        "SELECT -t.closed_at AS age, t.id FROM tickets t "  # noqa: S608 - constants
+        f"WHERE t.closed_at IS NOT NULL AND t.state = '{state}' AND t.queue = ?"
+        f"{condition} ORDER BY t.closed_at DESC, t.id LIMIT ?"
+    )
+    each = [(row["queue"], *values, wanted.limit) for row in queues]
+    return [tuple(row) for row in union(reader, sql, each)]
 
 
 def counts(reader: Connection, queue: str | None) -> Mapping[str, Mapping[str, int]]:

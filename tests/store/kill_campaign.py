@@ -86,6 +86,7 @@ def _answer_one(store: Store, log: int, name: str, chance: random.Random) -> Non
         if chance.random() < PASSED_ON:
             _pass_on(store, ticket, name, chance)
             return
+        time.sleep(chance.choice([0.0, 0.0, 0.02]))  # while a person thinks
         value = _value(ticket, name, chance)
         token = ticket.lease_token
         done = store.tickets.answer(ticket.id, value, reviewer=name, token=token)

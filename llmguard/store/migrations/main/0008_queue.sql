@@ -71,7 +71,7 @@ CREATE INDEX tickets_assigned ON tickets (assignee, queue)
   WHERE state IN ('open', 'claimed') AND assignee <> '';
 CREATE INDEX tickets_oldest ON tickets (queue, created_at)
   WHERE state IN ('open', 'claimed');
-CREATE INDEX tickets_due ON tickets (queue, due_at)
+CREATE INDEX tickets_due ON tickets (queue, due_at, state)
   WHERE state IN ('open', 'claimed') AND due_at IS NOT NULL;
 CREATE INDEX tickets_ended ON tickets (state, queue, closed_at)
   WHERE closed_at IS NOT NULL;
