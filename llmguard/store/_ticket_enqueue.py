@@ -155,9 +155,9 @@ def _add_callback(connection: Connection, new: NewTicket, ticket_id: str) -> Non
         return
     # By the asking call's id: whoever repeats the call is told once.
     connection.execute(
-        "INSERT INTO ticket_callbacks (id, ticket_id, url, state) "
-        "VALUES (?, ?, ?, 'waiting')",
-        (new.id, ticket_id, new.callback),
+        "INSERT INTO ticket_callbacks (id, ticket_id, queue, url, state) "
+        "VALUES (?, ?, ?, ?, 'waiting')",
+        (new.id, ticket_id, new.queue, new.callback),
     )
     connection.execute(
         "UPDATE tickets SET callbacks = callbacks + 1 WHERE id = ?", (ticket_id,)

@@ -28,6 +28,17 @@ _SAMPLE = 1_000
 _FOUND = 10
 _AT_ONCE = 500
 _NEVER = 1e300
+_WAITING: Final = (
+    "SELECT (SELECT min(created_at) FROM tickets "
+    "WHERE queue = :queue AND state IN ('open', 'claimed')) AS oldest, "
+    "(SELECT count(*) FROM (SELECT 1 FROM tickets WHERE queue = :queue "
+    "AND state IN ('open', 'claimed') AND due_at < :now AND due_at IS NOT NULL "
+    "LIMIT :most) AS a) AS late, "
+    "(SELECT count(*) FROM (SELECT 1 FROM ticket_callbacks WHERE queue = :queue "
+    "AND state = 'due' LIMIT :most) AS b) AS due, "
+    "(SELECT count(*) FROM (SELECT 1 FROM ticket_callbacks WHERE queue = :queue "
+    "AND state = 'dead' LIMIT :most) AS c) AS dead"
+)
 _ENDED: Final = sorted(set(TicketState) - WAITING)
 _DECIDED: Final = frozenset(
     {TicketState.ANSWERED, TicketState.DELIVERED, TicketState.REJECTED}
@@ -225,57 +236,30 @@ def counts(reader: Connection, queue: str | None) -> Mapping[str, Mapping[str, i
 
 def stats(reader: Connection, queue: str | None, now: float) -> Sequence[QueueStats]:
     """Return how each queue does, by name."""
-    calls = _callbacks(reader)
     return [
-        _queue_stats(reader, name, states, now, calls.get(name, {}))
+        _queue_stats(reader, name, states, now)
         for name, states in sorted(counts(reader, queue).items())
     ]
 
 
-def _callbacks(reader: Connection) -> Mapping[str, Mapping[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    rows = reader.execute(
-        "SELECT t.queue, c.state, count(*) AS n FROM ticket_callbacks c "
-        "JOIN tickets t ON t.id = c.ticket_id WHERE c.state = 'due' "
-        "GROUP BY t.queue, c.state UNION ALL "
-        "SELECT t.queue, c.state, count(*) AS n FROM ticket_callbacks c "
-        "JOIN tickets t ON t.id = c.ticket_id WHERE c.state = 'dead' "
-        "GROUP BY t.queue, c.state"
-    )
-    for row in rows:
-        found.setdefault(row[0], {})[row[1]] = row[2]
-    return found
-
-
 def _queue_stats(
-    reader: Connection,
-    queue: str,
-    states: Mapping[str, int],
-    now: float,
-    callbacks: Mapping[str, int],
+    reader: Connection, queue: str, states: Mapping[str, int], now: float
 ) -> QueueStats:
-    oldest = reader.execute(
-        "SELECT min(created_at) FROM tickets "
-        "WHERE queue = ? AND state IN ('open', 'claimed')",
-        (queue,),
-    ).fetchone()[0]
-    late = reader.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM tickets WHERE queue = ? "
-        "AND state IN ('open', 'claimed') AND due_at < ? AND due_at IS NOT NULL "
-        "LIMIT ?) AS late_ones",
-        (queue, now, LATE_CAP),
-    ).fetchone()[0]
+    waiting = reader.execute(
+        _WAITING, {"queue": queue, "now": now, "most": LATE_CAP}
+    ).fetchone()
     ended = reader.execute(_LATEST, {"queue": queue, "since": now - _DAY}).fetchall()
     claims = [row["claim"] for row in ended if row["claim"] is not None]
     closes = [row["close"] for row in ended if row["state"] in _DECIDED]
+    oldest = waiting["oldest"]
     return QueueStats(
         queue=queue,
         counts=dict(states),
         oldest=None if oldest is None else max(0.0, now - oldest),
-        late=late,
+        late=waiting["late"],
         to_claim=median(claims) if claims else None,
         to_close=median(closes) if closes else None,
         lease_losses=sum(row["losses"] for row in ended),
-        callbacks_due=callbacks.get("due", 0),
-        callbacks_dead=callbacks.get("dead", 0),
+        callbacks_due=waiting["due"],
+        callbacks_dead=waiting["dead"],
     )

@@ -46,7 +46,7 @@ MAX_LOSSES: Final = 5
 _EQUAL: Final = Agreement()
 _EXPIRE: Final = Expiry()
 LATE_CAP: Final = 1_000
-"""Late tickets of a queue that `stats` counts; more are told as this many."""
+"""What `stats` counts of late tickets and callbacks; more are told as this many."""
 
 
 EVERY_ROLE: Final = "*"
@@ -274,8 +274,8 @@ class QueueStats:
             when nothing was closed.
         to_close: Median seconds from asking to answer or rejection, likewise.
         lease_losses: Leases that lapsed on tickets closed in the last 24 h.
-        callbacks_due: Callbacks that wait to be sent.
-        callbacks_dead: Callbacks that were given up.
+        callbacks_due: Callbacks that wait to be sent, `LATE_CAP` at most.
+        callbacks_dead: Callbacks that were given up, `LATE_CAP` at most.
     """
 
     queue: str

@@ -32,6 +32,7 @@ CREATE TABLE ticket_skips (
 CREATE TABLE ticket_callbacks (
   id TEXT COLLATE "C" PRIMARY KEY,
   ticket_id TEXT COLLATE "C" NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+  queue TEXT COLLATE "C" NOT NULL,
   url TEXT NOT NULL,
   state TEXT COLLATE "C" NOT NULL CHECK (state IN ('waiting', 'due', 'sent', 'dead')),
   attempts BIGINT NOT NULL DEFAULT 0,
@@ -79,7 +80,8 @@ CREATE INDEX tickets_kept ON tickets (closed_at)
   WHERE closed_at IS NOT NULL AND purged_at IS NULL;
 CREATE INDEX ticket_skips_reviewer ON ticket_skips (reviewer);
 CREATE INDEX ticket_callbacks_due ON ticket_callbacks (next_at) WHERE state = 'due';
-CREATE INDEX ticket_callbacks_dead ON ticket_callbacks (id) WHERE state = 'dead';
+CREATE INDEX ticket_callbacks_stuck ON ticket_callbacks (queue, state)
+  WHERE state IN ('due', 'dead');
 CREATE INDEX ticket_callbacks_ticket ON ticket_callbacks (ticket_id);
 CREATE INDEX ticket_labels_function ON ticket_labels (function, at);
 CREATE INDEX ticket_cases_state ON ticket_cases (state, at);
