@@ -27,6 +27,7 @@ _DAY = 86400.0
 _SAMPLE = 1_000
 _FOUND = 10
 _AT_ONCE = 500
+_MINE = 10_000
 _NEVER = 1e300
 _WAITING: Final = (
     "SELECT (SELECT min(created_at) FROM tickets "
@@ -152,6 +153,10 @@ def _in_state(
     reader: Connection, wanted: Listing, state: TicketState
 ) -> list[tuple[Any, ...]]:
     """Return where the first tickets of every place stand, each by its index."""
+    if wanted.assignee:
+        return _assigned(reader, wanted, state)
+    if wanted.holder is not None and state is not TicketState.CLAIMED:
+        return []
     places = reader.execute(
         "SELECT queue, role FROM ticket_counts WHERE state = ? AND n > 0 "
         "AND (CAST(? AS TEXT) IS NULL OR queue = ?)",
@@ -179,6 +184,30 @@ def _in_state(
         if wanted.admits(place["role"])
     ]
     return [tuple(row) for row in union(reader, sql, each)]
+
+
+def _assigned(
+    reader: Connection, wanted: Listing, state: TicketState
+) -> list[tuple[Any, ...]]:
+    """Return where the tickets of one person stand: not as many as are open."""
+    condition, values = _narrowed(wanted)
+    rows = reader.execute(
+        "SELECT -t.priority AS urgency, coalesce(t.due_at, 1e300) AS due, t.id, "  # noqa: S608 - constants
+        "t.queue, t.role FROM tickets t WHERE t.state IN ('open', 'claimed') "
+        f"AND t.state = ?{condition} LIMIT ?",
+        (str(state), *values, _MINE),
+    )
+    last: tuple[Any, ...] = ()
+    if wanted.after:
+        _, priority, due, name = wanted.after
+        last = (-priority, _due(due), name)
+    return [
+        (row[0], row[1], row[2])
+        for row in rows
+        if wanted.queue in {None, row[3]}
+        and wanted.admits(row[4])
+        and (not last or (row[0], row[1], row[2]) > last)
+    ]
 
 
 def _narrowed(wanted: Listing) -> tuple[str, list[Any]]:
