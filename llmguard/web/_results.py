@@ -113,11 +113,19 @@ class Results:
         return record
 
     def _answer(self, seen: Seen, record: TicketRecord) -> Answer:
+        if record.purged_at is not None:
+            return _purged(record.id)
         if record.answered:
+            # What was declared for when nobody answers is no person's answer.
+            by_default = record.state is TicketState.EXPIRED
             return json_answer(
                 200,
-                {"status": "answered", "ticket": record.id, "value": record.answer},
-                ("X-LLMGuard-Tier", "human"),
+                {
+                    "status": "expired" if by_default else "answered",
+                    "ticket": record.id,
+                    "value": record.answer,
+                },
+                ("X-LLMGuard-Tier", "expired" if by_default else "human"),
                 ("X-LLMGuard-Degraded", "true"),
             )
         if record.state in _GONE:
@@ -153,7 +161,11 @@ class Results:
         made = ticket_time(ticket_id)
         if made is not None and self._clock.time() - made < _SPILLED:
             return self._pending(seen, ticket_id)
-        return problem(410, "purged", "The ticket is no longer kept.", ticket=ticket_id)
+        return _purged(ticket_id)
+
+
+def _purged(ticket_id: str) -> Answer:
+    return problem(410, "purged", "The ticket is no longer kept.", ticket=ticket_id)
 
 
 def ticket_time(ticket_id: str) -> float | None:

@@ -184,3 +184,13 @@ def test_a_short_secret_or_none_beside_a_server_is_refused(
     monkeypatch.setenv("LLMGUARD_WEB_SECRET", "from the environment")
     assert "from the environment" == find_secret("", other)
     assert "Signer()" == repr(Signer("x" * 16))
+
+
+def test_a_purged_answer_is_gone(make: Make, world: World) -> None:
+    """Not pending: it was there, and is no longer kept."""
+    ask = make()
+    first = ask("/later").json
+    world.store.tickets.answer(first["ticket"], {"category": "bug"}, reviewer="ada")
+    world.store.tickets.purge(closed_before=4e9, actor="ada")
+    gone = ask(first["location"])
+    assert (410, "urn:llmguard:problem:purged") == (gone.status, gone.json["type"])
