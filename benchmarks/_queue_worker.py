@@ -137,5 +137,5 @@ def main(kind: str, url: str) -> Any:
     return serve({"llmguard": llmguard, "huey": huey}[kind](url))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[2:]:
     main(sys.argv[1], sys.argv[2])
