@@ -11,6 +11,7 @@ from console_people import RIGHT, Site, login
 from pydantic import BaseModel, Field
 
 from llmguard import contract, fallback_chain
+from llmguard.store.access import AccessToken, secret_digest
 from llmguard_fallbacks import human
 
 Make = Callable[..., Browser]
@@ -275,6 +276,40 @@ def test_blind_reviewers_see_proposals_after_their_own_answer(
     own = {"category": "other", "order_id": None, "items": [{"name": "x", "count": 1}]}
     assert own == site.store.tickets.get(ticket).answer
     assert site.store.access.audited(action="ticket.revealed", actor="ann")
+
+
+def test_a_logout_while_writing_loses_nothing(
+    browser: Make, serve: Callable[..., Site]
+) -> None:
+    """The page says so; after a login in another tab the same form is sent."""
+    site = serve()
+    ticket = site.ask()
+    page = browser()
+    login(page, site, "ann")
+    page.keys("n")
+    page.find("#answer")
+    page.find(COUNT).type("9", clear=True)
+    site.store.access.revoke_token("token-ann")
+    page.find("button[data-submit]").click()
+    page.says("You were logged out. What you typed is still here")
+    assert "9" == page.find(COUNT).get("value")
+    first = page.ask("GET", "/window")
+    other = page.ask("POST", "/window/new", {"type": "tab"})["handle"]
+    page.ask("POST", "/window", {"handle": other})
+    site.store.access.add_token(
+        AccessToken(id="second", user="ann", scopes=("review",)),
+        secret_digest("another"),
+    )
+    page.go(f"{site.url}/login")
+    page.find("#token").type("another")
+    page.find("button", "Log in").click()
+    page.find("h1", "Review")
+    page.ask("POST", "/window", {"handle": first})
+    page.script("dispatchEvent(new Event('focus'))")
+    page.says("You are logged in again")
+    page.find("button[data-submit]").click()
+    page.says("Answered")
+    assert 9 == site.store.tickets.get(ticket).answer["items"][0]["count"]  # type: ignore[index]  # an object
 
 
 def test_the_theme_is_remembered(browser: Make, serve: Callable[..., Site]) -> None:

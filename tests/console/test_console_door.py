@@ -47,6 +47,9 @@ def test_strangers_are_sent_to_the_login_page(app: Starlette) -> None:
     assert "login_needed" == told.json()["error"]["code"]
     wanted = nobody.get("/review/rows", headers={"hx-request": "true"})
     assert (401, "/login") == (wanted.status_code, wanted.headers["hx-redirect"])
+    writing = nobody.post("/review/t/x/answer", headers={"hx-request": "true"})
+    assert 401 == writing.status_code
+    assert "hx-redirect" not in writing.headers
 
 
 def test_a_token_opens_a_session(

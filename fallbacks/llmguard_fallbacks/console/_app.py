@@ -18,7 +18,7 @@ from llmguard.errors import StoreError
 from llmguard.store import Store, open_store
 
 from ._console import Console
-from ._login import home, login_page, login_post, logout, to_login
+from ._login import home, login_page, login_post, logout, session, to_login
 from ._problems import LoginNeededError, RefusedError
 from ._section import Section
 from ._settings import ConsoleSettings
@@ -78,6 +78,7 @@ def console_app(
         Route("/", home, name="home"),
         Route("/login", login_page, name="login"),
         Route("/login", login_post, name="login-post", methods=["POST"]),
+        Route("/session", session, name="session"),
         Route("/logout", logout, name="logout", methods=["POST"]),
         Route("/static/{name}", static, name="static"),
         *(

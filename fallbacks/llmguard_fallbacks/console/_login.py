@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+)
 
 from llmguard.store.access import NewAudit, secret_digest
 
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from ._console import Console
     from ._door import Cookie
 
-__all__ = ["home", "login_page", "login_post", "logout", "to_login"]
+__all__ = ["home", "login_page", "login_post", "logout", "session", "to_login"]
 
 _EVERYBODY: Final = "*"
 
@@ -134,6 +139,12 @@ def logout(visit: Visit) -> Response:
     return response
 
 
+@require("", passive=True)
+def session(visit: Visit) -> Response:
+    """Tell a page that was logged out whether somebody is logged in again."""
+    return JSONResponse({"name": visit.principal.name, "csrf": visit.principal.csrf})
+
+
 @require("")
 def home(visit: Visit) -> Response:
     """Go to the first part that this principal may see."""
@@ -153,7 +164,11 @@ def to_login(request: Request) -> Response:
     console: Console = request.app.state.console
     login = console.url(request, "login")
     if request.headers.get("hx-request") == "true":
-        return Response(status_code=401, headers={"HX-Redirect": login})
+        # Whoever was writing stays on the page, with what was written.
+        reads = request.method == "GET"
+        return Response(
+            status_code=401, headers={"HX-Redirect": login} if reads else {}
+        )
     if request.method == "GET":
         # A link on another site comes without our cookie (`SameSite=Strict`): the same
         # page asked for by ourselves has it.

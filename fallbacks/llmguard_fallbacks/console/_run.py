@@ -111,7 +111,7 @@ def running(
     )
     thread.start()
     try:
-        yield f"http://{name}:{at}{root_path}"
+        yield f"http://{name}:{at}"
     finally:
         server.should_exit = True
         thread.join()

@@ -122,20 +122,26 @@ def _serve(
     app.state.console.tidy()
     with _run.listen(host, port) as bound:
         name = f"[{host}]" if ":" in host else host
-        base = f"http://{name}:{bound.getsockname()[1]}{root_path}"
+        base = f"http://{name}:{bound.getsockname()[1]}"
         link = ""
         if is_loopback(host):
             me = _run.link_user(store, getpass.getuser())
-            link = _run.login_link(app, base, me.name)
-        click.echo(_announce(base, link, store.url, as_json=as_json))
+            # Below a proxy's path, only the proxy's own address leads there.
+            link = _run.login_link(app, root_path or base, me.name)
+        click.echo(_announce(base, link, store.url, root_path, as_json=as_json))
         _run.run(app, bound, root_path=root_path)
 
 
-def _announce(base: str, link: str, store: str, *, as_json: bool) -> str:
+def _announce(
+    base: str, link: str, store: str, root_path: str, *, as_json: bool
+) -> str:
     if as_json:
         return json.dumps({"url": base, "login": link, "store": store})
-    lines = [f"The console of {store} is at {base}"]
-    if link:
+    under = f", for a proxy that serves it under {root_path}" if root_path else ""
+    lines = [f"The console of {store} is at {base}{under}"]
+    if link and root_path:
+        lines.append(f"Log in once, within an hour, at that proxy, with {link}")
+    elif link:
         lines.append(f"Log in once, within an hour, with {link}")
     else:
         lines.append("Log in with a token: `llmguard console token add NAME`")

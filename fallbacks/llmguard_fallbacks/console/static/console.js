@@ -23,16 +23,41 @@
   body.addEventListener("htmx:configRequest", (event) => {
     if (body.dataset.csrf) event.detail.headers["X-CSRF-Token"] = body.dataset.csrf;
   });
-  const toast = (text) => {
+  const toast = (text, stays = false) => {
     const place = find("#toast");
     place.textContent = text;
     place.classList.add("shown");
     clearTimeout(toast.timer);
-    toast.timer = setTimeout(() => place.classList.remove("shown"), 6000);
+    if (!stays) toast.timer = setTimeout(() => place.classList.remove("shown"), 6000);
   };
-  body.addEventListener("htmx:responseError", (event) =>
-    toast(`The console refused this (${event.detail.xhr.status}). Reload the page and try again.`),
-  );
+  // Logged out while writing: what was written stays; a login in another tab brings
+  // the form back to life.
+  let out = false;
+  const loggedOut = () => {
+    out = true;
+    toast("You were logged out. What you typed is still here: log in in another tab, then come back and send it.", true);
+  };
+  const again = async () => {
+    if (!out) return;
+    const answer = await fetch(body.dataset.session, { headers: { Accept: "application/json" } });
+    if (!answer.ok) return;
+    const told = await answer.json();
+    if (told.name !== body.dataset.name) {
+      toast(`You are logged in as ${told.name} now, not as ${body.dataset.name}. Copy what you need and reload the page.`, true);
+      return;
+    }
+    out = false;
+    body.dataset.csrf = told.csrf;
+    for (const field of all("input[name=csrf]")) field.value = told.csrf;
+    toast("You are logged in again: send it now.");
+  };
+  addEventListener("focus", again);
+  document.addEventListener("visibilitychange", () => document.hidden || again());
+  body.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    if (status === 401) loggedOut();
+    else toast(`The console refused this (${status}). Reload the page and try again.`);
+  });
   body.addEventListener("htmx:sendError", () => toast("The console cannot be reached. What you typed is still here."));
 
   // Live parts: one stream per page; elements with hx-trigger="changed from:body" ask.
@@ -133,7 +158,8 @@
         });
         const told = await answer.json();
         if (answer.ok) until = Date.now() + told.left * 1000;
-        else if (answer.status === 409 || answer.status === 401) lose(told.error.message);
+        else if (answer.status === 401) loggedOut();
+        else if (answer.status === 409) lose(told.error.message);
       } catch {
         // The network is away; the next turn tries again, and the count goes on.
       }
