@@ -228,6 +228,30 @@ def campaign(session: nox.Session) -> None:
     session.run("python", "tests/campaign/campaign.py", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0], default=False)
+def mutate(session: nox.Session) -> None:
+    """Mutate what decides, and print how many mutants the tests kill."""
+    _install(session, "test", "proof")
+    session.run("python", "tests/mutation/mutate.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def audit(session: nox.Session) -> None:
+    """Ask whether a pinned version is known to be vulnerable; needs the network."""
+    session.install("pip-audit>=2.7")
+    words = ["--strict", "--disable-pip", "--no-deps", *session.posargs]
+    session.run("pip-audit", "-r", "requirements/all.txt", *words)
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def sbom(session: nox.Session) -> None:
+    """Write a CycloneDX bill of the pinned versions to `dist/sbom.json`."""
+    session.install("cyclonedx-bom>=4.5")
+    (ROOT / "dist").mkdir(exist_ok=True)
+    words = ["--of", "JSON", "--output-reproducible", "-o", "dist/sbom.json"]
+    session.run("cyclonedx-py", "requirements", "requirements/all.txt", *words)
+
+
 @nox.session(python=PYTHONS[0])
 def fuzz(session: nox.Session) -> None:
     """Fuzz what reads strangers' bytes; `-- TARGET --seconds N` for one, for longer."""

@@ -121,7 +121,8 @@ class HumanTier:
             return self._last_resort(call, error)
         try:
             value = ticket.wait(self._patience(call))
-        except TimeoutError:
+        except (TimeoutError, StoreError):
+            # Made it is, even where the store went away since.
             raise Deferred(ticket.id, queue=self.queue) from None
         except TicketClosedError as error:
             raise self._failed(error) from error
@@ -135,7 +136,8 @@ class HumanTier:
             return self._last_resort(call, error)
         try:
             value = await ticket.result(self._patience(call))
-        except TimeoutError:
+        except (TimeoutError, StoreError):
+            # Made it is, even where the store went away since.
             raise Deferred(ticket.id, queue=self.queue) from None
         except TicketClosedError as error:
             raise self._failed(error) from error
@@ -170,7 +172,8 @@ class HumanTier:
         if self.callback:
             from .queue._sender import keep_sending
 
-            keep_sending(store)
+            with contextlib.suppress(RuntimeError):  # no thread starts: others send
+                keep_sending(store)
         return Ticket(
             enqueued.ticket.id, store=store, contract=call.contract, clock=self.clock
         )

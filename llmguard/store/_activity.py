@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ..clock import Clock
+from ._damaged import readable
 from ._database import Connection, Database
 
 __all__ = ["SqlActivity"]
@@ -80,7 +81,8 @@ class SqlActivity:
     def processes(self) -> Sequence[Mapping[str, object]]:
         """Return the last heartbeat of every process: `process`, `at`, `info`."""
         rows = self._database.read("SELECT * FROM processes ORDER BY process")
-        return [{**dict(row), "info": json.loads(row["info"])} for row in rows]
+        with readable("what a process told of itself"):
+            return [{**dict(row), "info": json.loads(row["info"])} for row in rows]
 
 
 def _minute(at: float) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..clock import Clock
+from ._damaged import readable
 from ._database import Connection, Database, Row, where
 from .events import Event
 
@@ -76,13 +77,14 @@ class SqlEvents:
 
 
 def _event(row: Row) -> Event:
-    return Event(
-        seq=row["seq"],
-        at=row["at"],
-        env=row["env"],
-        route=row["route"],
-        pin=row["pin"],
-        kind=row["kind"],
-        process=row["process"],
-        detail=json.loads(row["detail"]),
-    )
+    with readable(f"event {row['seq']!r}"):
+        return Event(
+            seq=row["seq"],
+            at=row["at"],
+            env=row["env"],
+            route=row["route"],
+            pin=row["pin"],
+            kind=row["kind"],
+            process=row["process"],
+            detail=json.loads(row["detail"]),
+        )

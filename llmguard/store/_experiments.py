@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..clock import Clock
+from ._damaged import readable
 from ._database import Connection, Database, Row
 from .experiments import (
     Arm,
@@ -131,7 +132,8 @@ def as_row(one: Experiment) -> dict[str, object]:
 def as_experiment(row: Row | Mapping[str, Any]) -> Experiment:
     """Return the experiment that is stored."""
     columns: dict[str, Any] = {name: row[name] for name in _NAMES}
-    arms = json.loads(columns["arms"])
-    columns["arms"] = tuple(Arm(name=n, weight=w, pin=p) for n, w, p in arms)
-    columns["running"] = bool(columns["running"])
-    return Experiment(**columns)
+    with readable("an experiment"):
+        arms = json.loads(columns["arms"])
+        columns["arms"] = tuple(Arm(name=n, weight=w, pin=p) for n, w, p in arms)
+        columns["running"] = bool(columns["running"])
+        return Experiment(**columns)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import StoreError
+from ._damaged import readable
 from .ledger import Action, Entry, RouteState, Stage
 
 __all__ = [
@@ -114,15 +115,16 @@ def dump_state(state: RouteState) -> str:
 
 def load_state(env: str, route: str, text: str) -> RouteState:
     """Return the state that `dump_state` wrote."""
-    found = json.loads(text)
-    canary = found["canary"]
-    return RouteState(
-        env=env,
-        route=route,
-        rev=found["rev"],
-        count=found["count"],
-        active=found["active"],
-        canary=(canary[0], canary[1]) if canary else None,
-        stages={pin: Stage(stage) for pin, stage in found["stages"]},
-        previous_active=tuple(found["previous_active"]),
-    )
+    with readable(f"the state of route {route!r}"):
+        found = json.loads(text)
+        canary = found["canary"]
+        return RouteState(
+            env=env,
+            route=route,
+            rev=found["rev"],
+            count=found["count"],
+            active=found["active"],
+            canary=(canary[0], canary[1]) if canary else None,
+            stages={pin: Stage(stage) for pin, stage in found["stages"]},
+            previous_active=tuple(found["previous_active"]),
+        )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ._damaged import readable
 from ._database import Row
 from .policies import Agreement, Expiry
 from .tickets import NewTicket, TicketEvent, TicketRecord, TicketState
@@ -62,7 +63,16 @@ def _plain(value: object) -> object:
 
 
 def record(row: Row) -> TicketRecord:
-    """Return the ticket of a row of `SELECT`."""
+    """Return the ticket of a row of `SELECT`.
+
+    Raises:
+        StoreError: The row is damaged.
+    """
+    with readable(f"ticket {row['id']!r}"):
+        return _record(row)
+
+
+def _record(row: Row) -> TicketRecord:
     columns: dict[str, Any] = {name: row[name] for name in (*_HOT, *BODY)}
     columns.update({name: decode(columns[name]) for name in _JSON})
     columns["state"] = TicketState(columns["state"])

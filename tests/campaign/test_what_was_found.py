@@ -8,22 +8,23 @@ import logging
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from store_backends import without_triggers
 
 from llmguard import INJECTED, Deferred, Kind, Model, capture, fallback_chain, pinned
 from llmguard.adapters import provider_for, record_to
 from llmguard.adapters.messages import Message, Request
-from llmguard.errors import ConfigError, LockError
+from llmguard.errors import ConfigError, LockError, StoreError
 from llmguard.guard import Runtime, use_runtime
 from llmguard.guard._isolate import Couriers
 from llmguard.pins import Pin, edit_lock, read_lock
-from llmguard.store import SqliteStore, StoreBusyError
+from llmguard.store import Event, NewTicket, SqliteStore, StoreBusyError
 from llmguard.store import _writer as writer
 from llmguard.suite._journal import JournalWriter, read_journal
 from llmguard.testing import FakeModel, HttpError, fake_pin
@@ -193,4 +194,72 @@ def test_a_store_without_its_thread_is_busy(
     assert caught.value.written is False
     store.beat("p", {})
     assert ["p"] == [one["process"] for one in store.processes()]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "read"),
+    [
+        pytest.param(
+            "UPDATE ticket_bodies SET inputs = ''",
+            lambda store: store.tickets.list(),
+            id="tickets",
+        ),
+        pytest.param(
+            "UPDATE events SET detail = '{'",
+            lambda store: store.events.list(),
+            id="events",
+        ),
+    ],
+)
+def test_a_damaged_row_is_an_error_of_the_store(
+    tmp_path: Path, statement: str, read: Callable[[Any], object]
+) -> None:
+    """A page may be damaged where the database itself does not notice."""
+    path = tmp_path / "s.db"
+    store = SqliteStore(path, synchronous="OFF")
+    new = NewTicket(id="t", queue="q", key="k", fingerprint="f", inputs={})
+    store.tickets.enqueue(new)
+    store.events.add(Event(kind="a.b", env="prod"))
+    assert 1 == without_triggers(str(path), [statement])[0]
+    with pytest.raises(StoreError, match=r"cannot be read .*backup"):
+        read(store)
+    store.close()
+
+
+class _Gone:
+    """A store that takes a ticket and is gone at once."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.url = store.url
+        self.tickets = self
+
+    def enqueue(self, new: NewTicket, **options: Any) -> Any:
+        return self._store.tickets.enqueue(new, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        raise StoreError(f"no server answers to {name}")
+
+
+@pytest.mark.parametrize("shape", ["sync", "async"])
+def test_a_ticket_that_was_made_is_handed_out(tmp_path: Path, shape: str) -> None:
+    """The store goes away while the call waits: the caller keeps the ticket."""
+    store = SqliteStore(tmp_path / "s.db", synchronous="OFF")
+    tier: Any = human("q", store=_Gone(store), wait=1.0)  # type: ignore[arg-type]  # as much of one as is needed
+
+    @fallback_chain(tier)
+    @pinned(fake_pin(HttpError(500)))
+    def ask(text: str, *, model: Model = INJECTED) -> str:
+        return model.complete(text)
+
+    @fallback_chain(tier)
+    @pinned(fake_pin(HttpError(500)))
+    async def aask(text: str, *, model: Model = INJECTED) -> str:
+        return await model.acomplete(text)
+
+    call = ask if shape == "sync" else lambda text: asyncio.run(aask(text))
+    with pytest.raises(Deferred) as deferred:
+        call("hi")
+    assert "hi" == store.tickets.get(deferred.value.ticket_id).inputs["text"]
     store.close()

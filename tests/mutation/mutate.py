@@ -1,0 +1,147 @@
+"""Mutate what decides, and print how many mutants the tests of each part kill.
+
+Usage: python tests/mutation/mutate.py [WORD ...] [--json FILE] [--diffs]
+
+WORDs choose parts by their names. A copy of the tree is mutated, never the tree itself.
+The score is printed; what survives is explained in `docs/mutation.md`, or is a missing
+test. Exit code: 0 every part could be run, 1 not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "breaker: window": (
+        "llmguard/breaker/_window.py",
+        ("tests/breaker/test_breaker_parts.py",),
+    ),
+    "breaker: machine": (
+        "llmguard/breaker/_machine.py",
+        (
+            "tests/breaker/test_breaker_trips.py",
+            "tests/breaker/test_breaker_parts.py",
+            "tests/breaker/test_breaker_calls.py",
+            "tests/breaker/test_breaker_detector.py",
+        ),
+    ),
+    "detector: e-detector": (
+        "llmguard/breaker/detector.py",
+        (
+            "tests/breaker/test_breaker_detector.py",
+            "tests/breaker/test_breaker_parts.py",
+        ),
+    ),
+    "suite: e-process": (
+        "llmguard/suite/stats/_mixture.py",
+        ("tests/suite/stats/test_mixture.py", "tests/suite/stats/test_evidence.py"),
+    ),
+    "contract: parse modes": (
+        "llmguard/contract/_parse.py",
+        ("tests/contract/test_parse_modes.py",),
+    ),
+    "contract: linear patterns": (
+        "llmguard/_linear.py",
+        ("tests/security/test_hostile_text.py",),
+    ),
+    "promotion: graph": (
+        "llmguard/store/ledger_moves.py",
+        ("tests/store/test_ledger_moves.py",),
+    ),
+}
+CONFIG: Final = """
+[tool.mutmut]
+paths_to_mutate = [{module!r}]
+tests_dir = {tests!r}
+also_copy = ["llmguard", "fallbacks", "models", "tests", "pyproject.toml"]
+"""
+KILLED: Final = frozenset({"killed", "timeout", "suspicious", "segfault"})
+
+
+def _copy(folder: Path) -> None:
+    done = subprocess.run(
+        ["git", "ls-files", "llmguard", "fallbacks", "models", "tests",
+         "pyproject.toml", "README.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in done.stdout.splitlines():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, target)
+
+
+def _mutmut(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("mutmut")
+    return subprocess.run(
+        [str(program), *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def run(name: str, *, diffs: bool) -> dict[str, object]:
+    """Mutate one part; return its score and its survivors."""
+    module, tests = PARTS[name]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="llmguard-mutants-") as place:
+        folder = Path(place)
+        _copy(folder)
+        with (folder / "pyproject.toml").open("a") as file:
+            file.write(CONFIG.format(module=module, tests=list(tests)))
+        done = _mutmut(folder, "run", "--max-children", "1")
+        states = _states(folder)
+        survivors = sorted(one for one, state in states.items() if state not in KILLED)
+        shown = {one: _mutmut(folder, "show", one).stdout for one in survivors}
+    return {
+        "part": name,
+        "module": module,
+        "mutants": len(states),
+        "killed": len(states) - len(survivors),
+        "survivors": shown if diffs else survivors,
+        "problem": "" if states else (done.stdout + done.stderr)[-2000:],
+        "seconds": round(time.monotonic() - began),
+    }
+
+
+def _states(folder: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in _mutmut(folder, "results", "--all", "true").stdout.splitlines():
+        mutant, colon, state = line.strip().rpartition(": ")
+        if colon:
+            found[mutant] = state
+    return found
+
+
+def main() -> int:
+    """Run the parts and print their scores; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--json", type=Path, help="write the scores to this file too")
+    parser.add_argument("--diffs", action="store_true", help="show each survivor")
+    options = parser.parse_args()
+    words = options.words
+    names = [one for one in PARTS if not words or any(word in one for word in words)]
+    results = []
+    for name in names:
+        found = run(name, diffs=options.diffs or options.json is not None)
+        results.append(found)
+        print(f"{name}: {found['killed']} of {found['mutants']} killed "
+              f"({found['seconds']} s) {found['problem']}", flush=True)  # fmt: skip
+        for one in found["survivors"] if options.diffs else ():  # type: ignore[union-attr]
+            print(found["survivors"][one])  # type: ignore[index]
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 1 if any(one["problem"] for one in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
