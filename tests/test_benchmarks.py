@@ -36,6 +36,7 @@ def _run(name: str, *options: object) -> str:
         pytest.param("slo_bench.py", {"load"}, id="slo"),
         pytest.param("otel_bench.py", {"overhead", "scrape"}, id="otel"),
         pytest.param("calls_bench.py", {"overhead", "keeping"}, id="calls"),
+        pytest.param("console_pages_bench.py", {"pages"}, id="console-pages"),
         pytest.param(
             "shadow_bench.py",
             {"comparisons"},

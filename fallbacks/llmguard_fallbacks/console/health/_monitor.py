@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -92,11 +92,16 @@ class MonitorView:
     end: float
 
 
-def monitored(store: Store, env: str, *, since: float) -> tuple[str, ...]:
-    """Return the functions that were watched since a time, or have a baseline."""
-    found = {row.function for row in store.monitor.list_baselines(env)}
-    found |= {row.function for row in store.monitor.sketches(env, since=since)}
-    return tuple(sorted(found))
+def monitored(store: Store, env: str, functions: Iterable[str]) -> tuple[str, ...]:
+    """Return the functions that may be watched, those with a baseline first.
+
+    Args:
+        store: The store.
+        env: Environment.
+        functions: Those that were called.
+    """
+    frozen = sorted({row.function for row in store.monitor.list_baselines(env)})
+    return (*frozen, *sorted(set(functions) - set(frozen)))
 
 
 def watch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,7 @@ _KINDS: Final = (
     "shadow.",
 )
 _PAGE: Final = 50
+_CALM: Final = 5.0
 
 
 @require("read")
@@ -56,6 +58,7 @@ async def live(visit: Visit) -> Response:
         visit.console.pulse,
         visit.principal.name,
         still=visit.still_here,
+        calm=_CALM,
     )
 
 
@@ -102,13 +105,15 @@ def _health(visit: Visit) -> dict[str, Any]:
         "percent": percent,
         "seconds": seconds,
         "say": _say,
-        **_watched(visit, env, span),
+        **_watched(visit, env, span, [one.function for one in found.calls]),
     }
 
 
-def _watched(visit: Visit, env: str, span: float) -> dict[str, Any]:
+def _watched(
+    visit: Visit, env: str, span: float, called: Sequence[str]
+) -> dict[str, Any]:
     """Return what the monitor's part of the page shows."""
-    functions = monitored(visit.store, env, since=visit.now - span)
+    functions = monitored(visit.store, env, called)
     if not functions:
         return {"functions": (), "view": None, "plots": [], "mark": "", "colours": ()}
     function = choice(visit, "function", functions, functions[0])
