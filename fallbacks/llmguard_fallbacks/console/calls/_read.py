@@ -6,18 +6,26 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakKeyDictionary
 
-from llmguard.store import CallFilter
+from llmguard.store import CallFilter, Store
 from llmguard.suite.render._words import tame
 
 from .._asked import alive_processes
 
 if TYPE_CHECKING:
-    from llmguard.store import CallRow, Store
+    from llmguard.store import CallGroup, CallRow
 
 __all__ = ["AttemptView", "CallList", "CallView", "Choices", "call_list", "call_view"]
 
 PAGE: Final = 50
+_FRESH: Final = 10.0
+_ENVS: Final = 20
+_CACHE: Final[
+    WeakKeyDictionary[
+        Store, dict[str, tuple[float, Sequence[CallGroup], tuple[int, float, float]]]
+    ]
+] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +47,8 @@ class CallList:
         rows: The newest first.
         next: `at` and id to go on from; None at the end.
         choices: What can be searched for.
-        kept: How many calls the log keeps, whatever was asked for.
+        kept: How many calls the log keeps, whatever was asked for. This, `choices` and
+            `words` may be ten seconds old.
         oldest: Epoch seconds of the oldest.
         words: How many are kept, by how they ended.
         dropped: Calls that live processes lost because their queue was full.
@@ -125,11 +134,10 @@ def call_list(
         before: Go on from here.
     """
     rows = store.calls.list(env, wanted, before=before, limit=PAGE + 1)
-    groups = store.calls.groups(env)
+    groups, (kept, oldest, _) = _kept(store, env, now)
     words: dict[str, int] = {}
     for one in groups:
         words[one.outcome] = words.get(one.outcome, 0) + one.n
-    kept, oldest, _ = store.calls.span(env)
     counts: list[dict[str, int]] = [
         row["info"].get("calls") or {} for row in alive_processes(store, now)
     ]
@@ -172,6 +180,19 @@ def call_view(store: Store, call: str) -> CallView | None:
         cut=bool(body.get("cut")),
         facts=_facts(body),
     )
+
+
+def _kept(
+    store: Store, env: str, now: float
+) -> tuple[Sequence[CallGroup], tuple[int, float, float]]:
+    """Return what the log holds, a few seconds old: it takes a walk along an index."""
+    cache = _CACHE.setdefault(store, {})
+    found = cache.get(env)
+    if found is None or not 0 <= now - found[0] < _FRESH:
+        if len(cache) > _ENVS:
+            cache.clear()
+        found = cache[env] = (now, store.calls.groups(env), store.calls.span(env))
+    return found[1], found[2]
 
 
 def _known(names: Any) -> tuple[str, ...]:
