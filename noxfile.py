@@ -36,13 +36,15 @@ MEMBERS = (
 )
 FRAMEWORKS = {
     "oldest": (
+        "django==4.2.*",
         "fastapi==0.110.*",
         "flask==2.3.*",
         "httpx<0.28",
+        "litestar==2.12.*",
         "pydantic==2.7.*",
         "werkzeug<3",
     ),
-    "newest": ("fastapi", "flask", "starlette", "pydantic"),
+    "newest": ("django", "fastapi", "flask", "litestar", "pydantic", "starlette"),
 }
 """Web frameworks and pydantic, at both ends of what is supported."""
 OPENAI = {"2": "openai>=2,<3", "3": "openai>=3,<4"}
