@@ -24,8 +24,15 @@ import numpy as np
 from _measure import machine, options, table
 from _monitor_peers import race
 
-from llmguard.monitor.drift import Calibration, Extractor, Row, Rows, freeze
-from llmguard.monitor.drift._calibrate import start, stationary
+from llmguard.monitor.drift import (
+    Calibration,
+    Extractor,
+    Row,
+    Rows,
+    first_alarms,
+    freeze,
+)
+from llmguard.monitor.drift._calibrate import stationary
 
 DATA = Path(os.environ.get("LLMGUARD_TEST_DATA", "../shared/data"))
 BASE, SAME = "gpt-4-0314", "gpt-4-alias-mid2023"
@@ -62,28 +69,17 @@ def rows_of(model: str, prompts: Mapping[str, str], *, known: bool) -> list[Row]
 def delays(
     baseline: Any, rows: Sequence[Row], *, streams: int, long: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return the first alarm of each family in each stream; `long + 1` for none."""
-    stacked = Rows.of(rows)
-    context = baseline.context.read(stacked)
+    """Return the first alarm of each family in each stream; `long + 1` for none.
+
+    Alarms that other inputs explain are not raised, and do not count.
+    """
     order = stationary(
         np.random.default_rng(seed),
         len(rows),
         (streams, long),
         baseline.calibration.block,
     )
-    found = {}
-    for name in FAMILIES:
-        fit = baseline.fits[name]
-        seen = fit.project(stacked, context).astype(np.float32)
-        tracker = start(name, [fit] * streams)
-        first = np.full(streams, long + 1)
-        for step in range(long):
-            above = tracker.step(seen[order[:, step]]) > baseline.thresholds[name]
-            first[above & (first > long)] = step + 1
-            if (first <= long).all():
-                break
-        found[name] = first
-    return found
+    return dict(first_alarms(baseline, Rows.of(rows), order)[0])
 
 
 def shown(first: np.ndarray, long: int) -> str:

@@ -172,7 +172,7 @@ def _report(result: Backtest, made: Baseline | None, rate: float | None) -> str:
 
     lines: list[str] = []
     if made is not None:
-        known = "with their prompts" if made.context.known else "without prompts"
+        known = "with their prompts" if made.context.prompts else "without prompts"
         lines.append(
             f"baseline: {made.outputs} outputs {known}, blocks of "
             f"{made.calibration.block:.0f}"
@@ -183,14 +183,15 @@ def _report(result: Backtest, made: Baseline | None, rate: float | None) -> str:
         alarm = result.first.get(name)
         when = "none" if alarm is None else f"output {alarm.output}"
         why = "" if alarm is None else "; ".join(map(str, alarm.shifts))
-        if alarm is not None and alarm.confounded:
-            why += " (the inputs have shifted too)"
         rows.append((name, when, f"{result.per_10k(name):.2f}", why))
     lines.append(table(rows))
     lines.append(
         f"false alarms: at most {result.promised:g} per 10,000 outputs were promised"
         + ("" if rate is None else f", {rate:.2f} measured within the baseline")
     )
+    if result.held:
+        held = ", ".join(f"{name} {n}" for name, n in sorted(result.held.items()))
+        lines.append(f"not raised, since other inputs explain them: {held}")
     if result.inputs:
         lines.append(f"the inputs differed from the baseline's {result.inputs} times")
     return "\n".join(lines)

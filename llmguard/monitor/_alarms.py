@@ -33,7 +33,10 @@ class Teller:
         self._env = env
 
     def drift(self, site: Site, alarm: Alarm, store: Store | None) -> None:
-        """Tell of an alarm: once an hour and version, whichever process sees it."""
+        """Tell of an alarm: once an hour and version, whichever process sees it.
+
+        One that other inputs explain is told as that: `alarm.inputs`.
+        """
         detail = {
             "function": site.function,
             "family": alarm.family,
@@ -42,6 +45,7 @@ class Teller:
             "output": alarm.output,
             "against": site.against,
             "inputs": round(alarm.inputs, 4),
+            "explained": round(alarm.explained, 4),
             "confounded": alarm.confounded,
             "shifts": [
                 {
@@ -53,15 +57,18 @@ class Teller:
             ],
         }
         hour = int(time.time() // _HOUR)
-        once = f"drift/{site.function}/{site.pin}/{alarm.family}/{hour}"
-        self.event("alarm.drift", site, detail, store, once=once)
+        # What other inputs explain is for the record; the paired probe will tell.
+        kind = "inputs" if alarm.confounded else "drift"
+        once = f"{kind}/{site.function}/{site.pin}/{alarm.family}/{hour}"
+        self.event(f"alarm.{kind}", site, detail, store, once=once)
         own = site.against == site.pin
         base = "its own baseline" if own else f"the baseline of {site.against}"
         self.alert(
             site,
-            f"drift.{alarm.family}",
+            f"{kind}.{alarm.family}",
             f"held against {base}: {alarm}",
             since=site.began(alarm),
+            severity="info" if alarm.confounded else "warning",
             detail=detail,
         )
 

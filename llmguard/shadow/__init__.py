@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from ._estimate import Estimate
     from ._evidence import Figure, ShadowEvidence, ShadowVerdict
     from ._examples import Example
-    from ._judge import Rates, Thresholds
+    from ._judge import Thresholds
     from ._ladder import Ladder
     from ._plan import Plan, plan
+    from ._rates import Rates
     from ._report import Report, Version, report
     from ._rule import Rule, decision, free_text, ignored, number, unordered
     from ._rungs import DIRECTIONS, Divergence, Rung, Severity
@@ -71,7 +72,7 @@ _HOME: Final = {
     "Ladder": "_ladder",
     "Pair": "_draw",
     "Plan": "_plan",
-    "Rates": "_judge",
+    "Rates": "_rates",
     "Report": "_report",
     "Rule": "_rule",
     "Rung": "_rungs",

@@ -30,15 +30,17 @@ from ..suite.stats._betting import stakes
 from ._series import ESTIMANDS, STEPS, UNIT, Estimand, Series, Sizes
 
 __all__ = [
+    "SMALLEST",
     "Estimate",
     "estimate",
     "log_wealth",
     "safety_of",
+    "variance_of",
     "wealth_of",
 ]
 
 _Z: Final = NormalDist().inv_cdf(0.975)
-_SMALLEST: Final = 0.04
+SMALLEST: Final = 0.04
 """The smallest stake: right for margins of two points where half of all differ."""
 _PSEUDO: Final = 2
 
@@ -69,7 +71,7 @@ def estimate(name: Estimand, series: Series, sizes: Sizes) -> Estimate | None:
     if not n:
         return None
     mean = series.sums[at] / UNIT / n
-    variance = _variance(at, mean, series, sizes)
+    variance = variance_of(at, mean, series, sizes)
     groups = sum(1 for row in sizes.groups.values() if row[at])
     if name in {"net", "excess"}:
         low, high = _difference(mean, variance, n)
@@ -78,7 +80,7 @@ def estimate(name: Estimand, series: Series, sizes: Sizes) -> Estimate | None:
     return Estimate(value=mean, low=low, high=high, n=n, groups=groups)
 
 
-def _variance(at: int, mean: float, series: Series, sizes: Sizes) -> float:
+def variance_of(at: int, mean: float, series: Series, sizes: Sizes) -> float:
     """Return the variance of a mean, between groups where there are clusters."""
     n = sizes.n[at]
     rows = [(g, row[at]) for g, row in sizes.groups.items() if row[at]]
@@ -166,7 +168,7 @@ def _on_groups(shares: Sequence[float]) -> float:
     """Bet on the totals of groups, each as a share of what the largest could be."""
     held = [max(share, -1.0) for share in shares]  # rounding
     return log_mean_exp(
-        [math.fsum(math.log1p(stake * x) for x in held) for stake in stakes(_SMALLEST)]
+        [math.fsum(math.log1p(stake * x) for x in held) for stake in stakes(SMALLEST)]
     )
 
 
@@ -186,5 +188,5 @@ def _logs(edge: float) -> tuple[dict[int, float], ...]:
     values = {step: step / STEPS for step in range(-STEPS, STEPS + 1)}
     return tuple(
         {s: math.log1p(stake * (v - edge) / (1 + edge)) for s, v in values.items()}
-        for stake in stakes(_SMALLEST)
+        for stake in stakes(SMALLEST)
     )

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from ..errors import ConfigError
 from ._bounded import Bounded
 from ._cell import Cell
-from ._estimate import Estimate, estimate, safety_of, wealth_of
+from ._estimate import estimate, wealth_of
 from ._evidence import ShadowVerdict
+from ._rates import Rates, rates_of
 from ._rungs import DIRECTIONS
 from ._series import Series, Sizes
 from ._tally import Tally
+from ._weigh import Whole
 from ._words import many, odds, percent, points
 
-__all__ = ["Judgement", "Rates", "Thresholds", "judge", "rates_of"]
-
-_LN2: Final = math.log(2.0)
+__all__ = ["Judgement", "Thresholds", "judge"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,37 +61,6 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
-    """All estimates of one kind of difference.
-
-    Attributes:
-        raw: Share of requests on which the versions differ.
-        floor_a: Share on which the incumbent differs from itself.
-        floor_b: Share on which the challenger differs from itself.
-        net: Raw less the incumbent's floor, on requests drawn twice.
-        excess: Raw less half of either floor.
-        log_e: Logarithm of the e-value against "nothing changed".
-    """
-
-    raw: Estimate | None
-    floor_a: Estimate | None
-    floor_b: Estimate | None
-    net: Estimate | None
-    excess: Estimate | None
-    log_e: float = 0.0
-
-    @property
-    def headline(self) -> Estimate | None:
-        """The excess where both versions were drawn twice, else the net, else raw."""
-        return self.excess or self.net or self.raw
-
-    @property
-    def beyond_noise(self) -> Estimate | None:
-        """The excess, else the net; None without a floor."""
-        return self.excess or self.net
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """A verdict, why, and what raised the alarm.
 
@@ -111,37 +79,23 @@ class Judgement:
     more: int | None = None
 
 
-def rates_of(series: Series, sizes: Sizes) -> Rates:
-    """Return all estimates of a series."""
-    return Rates(
-        raw=estimate("raw", series, sizes),
-        floor_a=estimate("floor_a", series, sizes),
-        floor_b=estimate("floor_b", series, sizes),
-        net=estimate("net", series, sizes),
-        excess=estimate("excess", series, sizes),
-        log_e=_log_e(series, sizes),
-    )
-
-
-def _log_e(series: Series, sizes: Sizes) -> float:
-    """Return the evidence of net and excess: the mean of two e-values is one."""
-    net = wealth_of(0, series, sizes)
-    if not sizes.of("excess"):
-        return net
-    excess = wealth_of(1, series, sizes)
-    high, low = max(net, excess), min(net, excess)
-    return high + math.log1p(math.exp(low - high)) - _LN2
-
-
-def judge(tally: Tally, thresholds: Thresholds, *, known_bad: float = 0.0) -> Judgement:
+def judge(
+    tally: Tally,
+    thresholds: Thresholds,
+    *,
+    whole: Whole | None = None,
+    known_bad: float = 0.0,
+) -> Judgement:
     """Decide what a tally says.
 
     Args:
         tally: The counts.
         thresholds: When to alarm.
+        whole: The traffic that it is a sample of; itself unless given.
         known_bad: Share of the input that could not be read or matched.
     """
-    total = tally.total()
+    whole = whole or Whole(tally)
+    total = whole.total
     doubled = total.sizes.of("net")
     if not doubled:
         return _undecided(
@@ -149,12 +103,12 @@ def judge(tally: Tally, thresholds: Thresholds, *, known_bad: float = 0.0) -> Ju
             "repeat it on a part of the requests",
             more=thresholds.minimum,
         )
-    alarms = tuple(_alarms(tally, total, thresholds))
+    alarms = tuple(_alarms(tally, whole, thresholds))
     if alarms:
         return Judgement(
             verdict=ShadowVerdict.BLOCK, reason="; ".join(alarms[:2]), alarms=alarms
         )
-    return _unless_safe(tally, total, thresholds, known_bad)
+    return _unless_safe(tally, whole, thresholds, known_bad)
 
 
 def _undecided(reason: str, *, more: int | None = None) -> Judgement:
@@ -162,8 +116,9 @@ def _undecided(reason: str, *, more: int | None = None) -> Judgement:
 
 
 def _unless_safe(
-    tally: Tally, total: Cell, thresholds: Thresholds, known_bad: float
+    tally: Tally, whole: Whole, thresholds: Thresholds, known_bad: float
 ) -> Judgement:
+    total = whole.total
     doubled = total.sizes.of("net")
     missing = thresholds.minimum - doubled
     if missing > 0:
@@ -186,7 +141,7 @@ def _unless_safe(
         )
     which = 1 if total.sizes.of("excess") >= thresholds.minimum else 0
     name = ("net", "excess")[which]
-    safe = safety_of(which, total.main, total.sizes, above=thresholds.unacceptable)
+    safe = whole.safety(which, above=thresholds.unacceptable)
     limit = percent(thresholds.unacceptable)
     if safe >= math.log(thresholds.evidence):
         return Judgement(
@@ -214,9 +169,10 @@ def _more(safe: float, n: int, limits: Thresholds) -> int | None:
     return max(math.ceil(n * (math.log(limits.evidence) / safe - 1)), 1)
 
 
-def _alarms(tally: Tally, total: Cell, limits: Thresholds) -> Iterator[str]:
+def _alarms(tally: Tally, whole: Whole, limits: Thresholds) -> Iterator[str]:
+    total = whole.total
     if total.sizes.of("net") >= limits.minimum:
-        found = _over(total.main, total.sizes, limits, needed=limits.evidence)
+        found = _over(whole.rates("main"), limits, needed=limits.evidence)
         if found:
             yield f"the versions differ {found} beyond the noise"
         yield from _directions(tally, total.sizes, limits)
@@ -224,9 +180,8 @@ def _alarms(tally: Tally, total: Cell, limits: Thresholds) -> Iterator[str]:
     yield from _strata(tally.strata, limits)
 
 
-def _over(series: Series, sizes: Sizes, limits: Thresholds, *, needed: float) -> str:
+def _over(rates: Rates, limits: Thresholds, *, needed: float) -> str:
     """Return by how much a declared change is over the limit; empty if it is not."""
-    rates = rates_of(series, sizes)
     seen = rates.beyond_noise
     if seen is None or seen.value <= limits.excess or rates.log_e < math.log(needed):
         return ""
@@ -270,6 +225,6 @@ def _strata(strata: Bounded[str, Cell], limits: Thresholds) -> Iterator[str]:
         cell = strata.kept[name]
         if cell.sizes.of("net") < limits.stratum:
             continue
-        found = _over(cell.main, cell.sizes, limits, needed=needed)
+        found = _over(rates_of(cell.main, cell.sizes), limits, needed=needed)
         if found:
             yield f"in {name or '(no stratum)'!r} they differ {found}"

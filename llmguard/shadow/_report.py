@@ -9,12 +9,12 @@ from typing import Final
 
 from .._version import __version__
 from ..store import EvidenceStore
-from ._cell import Cell
 from ._estimate import Estimate
 from ._evidence import Figure, ShadowEvidence, ShadowVerdict
 from ._examples import Example
-from ._judge import Rates, Thresholds, judge, rates_of
+from ._judge import Thresholds, judge
 from ._power import detectable
+from ._rates import Rates, rates_of
 from ._rows import (
     DirectionRow,
     PathRow,
@@ -29,7 +29,8 @@ from ._rows import (
     version_of,
 )
 from ._tally import Tally
-from ._words import points
+from ._weigh import Whole
+from ._words import percent, points
 
 __all__ = [
     "DirectionRow",
@@ -66,6 +67,7 @@ class Report:
         rungs: First differences, by rung.
         directions: Named directions of the first rung.
         strata: Slices of the traffic, the worst first.
+        shares: Their shares of the traffic, where rates are weighted back to it.
         paths: Fields and traits, the largest net first.
         transitions: Directed changes, the largest net first.
         more_transitions: True when rarer ones were folded together.
@@ -102,6 +104,7 @@ class Report:
     rungs: tuple[RungRow, ...]
     directions: tuple[DirectionRow, ...]
     strata: tuple[StratumRow, ...]
+    shares: Mapping[str, float]
     paths: tuple[PathRow, ...]
     transitions: tuple[TransitionRow, ...]
     more_transitions: bool
@@ -171,6 +174,7 @@ def report(
     notes: Sequence[str] = (),
     inputs: Mapping[str, int] | None = None,
     known_bad: float = 0.0,
+    traffic: Mapping[str, int] | None = None,
     started: float = 0.0,
     at: float = 0.0,
 ) -> Report:
@@ -186,13 +190,15 @@ def report(
         notes: What a reader must know besides.
         inputs: What was read, by name.
         known_bad: Share of the input that could not be read or matched.
+        traffic: Calls by stratum, where strata were sampled at different shares.
         started: Epoch seconds of the first request.
         at: Epoch seconds now.
     """
     limits = thresholds or Thresholds()
-    total = tally.total()
+    whole = Whole(tally, traffic)
+    total = whole.total
     moves = transitions_of(tally, total.sizes)
-    found = judge(tally, limits, known_bad=known_bad)
+    found = judge(tally, limits, whole=whole, known_bad=known_bad)
     return Report(
         verdict=found.verdict,
         reason=found.reason,
@@ -204,8 +210,8 @@ def report(
         requests=total.sizes.of("raw"),
         doubled=total.sizes.of("net"),
         unmatched=total.unmatched,
-        main=rates_of(total.main, total.sizes),
-        register=rates_of(total.register, total.sizes),
+        main=whole.rates("main"),
+        register=whole.rates("register"),
         rungs=tuple(
             RungRow(rung=r.value, label=r.label, rates=rates_of(s, total.sizes))
             for r, s in tally.rungs.items()
@@ -215,6 +221,7 @@ def report(
             for name, series in tally.directions.items()
         ),
         strata=strata_of(tally),
+        shares=whole.shares,
         paths=paths_of(tally, total.sizes),
         transitions=moves,
         more_transitions=tally.transitions.dropped,
@@ -223,7 +230,7 @@ def report(
         examples=tail_of(tally, moves),
         thresholds=limits,
         clustered=tally.clustered,
-        notes=(*notes, *_register_note(total, limits)),
+        notes=(*notes, *_weight_notes(whole), *_register_note(whole, limits)),
         inputs=inputs or {},
         ladder_digest=tally.ladder.digest,
         content_digest=tally.digest,
@@ -232,9 +239,25 @@ def report(
     )
 
 
-def _register_note(total: Cell, limits: Thresholds) -> Iterator[str]:
+def _weight_notes(whole: Whole) -> Iterator[str]:
+    """Say what is of the traffic, and what of the sample."""
+    if not whole.shares:
+        return
+    yield (
+        "strata were sampled at different shares: the divergence, the register and the "
+        "verdict are weighted back to the traffic; rungs, directions, fields and "
+        "transitions are of the sample"
+    )
+    if whole.unseen > 0:
+        yield (
+            f"{percent(whole.unseen)} of the traffic is in strata of which nothing was "
+            "compared"
+        )
+
+
+def _register_note(whole: Whole, limits: Thresholds) -> Iterator[str]:
     """Say that the register changed, which raises no alarm by itself."""
-    found = rates_of(total.register, total.sizes)
+    found = whole.rates("register")
     seen = found.beyond_noise
     declared = found.log_e >= math.log(limits.evidence)
     if seen and seen.value > limits.excess and declared:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ._examples import Example
-from ._judge import Rates, rates_of
 from ._meters import Meter
+from ._rates import Rates, rates_of
 from ._rungs import TRAITS, Severity
 from ._series import UNIT, Sizes
 from ._tally import Tally

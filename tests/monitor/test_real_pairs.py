@@ -26,10 +26,11 @@ from llmguard.monitor.drift import (
     Follower,
     Row,
     Rows,
+    first_alarms,
     freeze,
     infer_fields,
 )
-from llmguard.monitor.drift._calibrate import start, stationary
+from llmguard.monitor.drift._calibrate import stationary
 
 DATA = Path(os.environ.get("LLMGUARD_TEST_DATA", "../shared/data"))
 pytestmark = [
@@ -79,20 +80,10 @@ def _first(
     baseline: Baseline, family: str, rows: Sequence[Row], long: int
 ) -> np.ndarray[Any, Any]:
     """Return the first alarm in each of 24 resampled streams; `long + 1` for none."""
-    stacked = Rows.of(rows)
-    fit = baseline.fits[family]
-    seen = fit.project(stacked, baseline.context.read(stacked)).astype(np.float32)
     block = baseline.calibration.block or 1.0
     rng = np.random.default_rng(3)
     order = stationary(rng, len(rows), (STREAMS, long), block)
-    tracker = start(family, [fit] * STREAMS)
-    first = np.full(STREAMS, long + 1)
-    for step in range(long):
-        above = tracker.step(seen[order[:, step]]) > baseline.thresholds[family]
-        first[above & (first > long)] = step + 1
-        if (first <= long).all():
-            break
-    return first
+    return first_alarms(baseline, Rows.of(rows), order)[0][family]
 
 
 @pytest.mark.parametrize("prompts", [False, True])

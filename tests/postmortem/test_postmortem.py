@@ -107,7 +107,7 @@ def test_the_timeline_and_the_first_sign(story: Story) -> None:
     assert found.detected is not None
     assert found.detected.kind == "alarm.drift"
     assert "words 40.0 -> 11.0" in found.detected.text
-    assert "the inputs moved too" in found.detected.text
+    assert "other inputs may explain it" in found.detected.text
     assert found.seconds_to_end == pytest.approx(2.0)
     assert (found.calls, found.calls_to_detection) == (100, 100)
     assert found.slices == ("legal",)

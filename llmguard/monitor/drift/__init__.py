@@ -16,13 +16,14 @@ from ._backtest import (
 )
 from ._baseline import LEARN, LEAST, Baseline, freeze
 from ._calibrate import Calibration, calibrate
-from ._embed import hash_text
+from ._embed import hash_text, hash_words
 from ._extract import Classifier, Extractor, prompt_text, value_text
 from ._families import FAMILIES
 from ._fields import NO_FIELDS, Fields, fields_of, infer_fields, leaves
 from ._follow import Alarm, Follower, Shift
 from ._logs import Logged, read_answers, read_prompts
 from ._rows import Row, Rows
+from ._streams import first_alarms
 from ._style import MARKS, MEASURES, read_style
 
 __all__ = [
@@ -48,8 +49,10 @@ __all__ = [
     "backtest_parts",
     "calibrate",
     "fields_of",
+    "first_alarms",
     "freeze",
     "hash_text",
+    "hash_words",
     "infer_fields",
     "learn_baseline",
     "leaves",

@@ -14,13 +14,14 @@ import numpy as np
 from ...errors import ConfigError
 from ..sketch import Sketch
 from ._baseline import LEAST, Baseline, freeze
-from ._calibrate import Calibration, start, stationary
+from ._calibrate import Calibration, stationary
 from ._extract import Extractor
 from ._families import FAMILIES
 from ._fields import infer_fields
 from ._follow import Alarm, Follower, Shift
 from ._logs import Logged
 from ._rows import Row, Rows
+from ._streams import first_alarms
 
 __all__ = [
     "Backtest",
@@ -50,6 +51,7 @@ class Backtest:
         outputs: Outputs that were read.
         first: The first alarm of each family.
         alarms: Alarms per family; after each one, watching starts anew.
+        held: Per family, alarms that other inputs explained, and were not raised.
         inputs: Times that the prompts' own statistic passed its threshold.
         sketch: What the outputs looked like.
     """
@@ -59,6 +61,7 @@ class Backtest:
     outputs: int = 0
     first: dict[str, Alarm] = field(default_factory=dict[str, Alarm])
     alarms: Counter[str] = field(default_factory=Counter[str])
+    held: Counter[str] = field(default_factory=Counter[str])
     inputs: int = 0
     sketch: Sketch = field(default_factory=Sketch)
 
@@ -78,6 +81,7 @@ class Backtest:
             self.first.setdefault(name, _later(alarm, self.outputs))
         self.outputs += other.outputs
         self.alarms.update(other.alarms)
+        self.held.update(other.held)
         self.inputs += other.inputs
         self.sketch.merge(other.sketch)
 
@@ -95,6 +99,7 @@ class Backtest:
             "first": {name: asdict(alarm) for name, alarm in self.first.items()},
             "alarms": dict(self.alarms),
             "alarms_per_10k": self.per_10k(),
+            "held": dict(self.held),
             "inputs": self.inputs,
             "sketch": self.sketch.document(),
         }
@@ -114,6 +119,7 @@ class Backtest:
                 outputs=document["outputs"],
                 first=first,
                 alarms=Counter(document["alarms"]),
+                held=Counter(document["held"]),
                 inputs=document["inputs"],
                 sketch=Sketch.from_json(json.dumps(document["sketch"])),
             )
@@ -221,7 +227,10 @@ def _follow(
         others = follower.scores.get("input", 0.0) > 1
         result.inputs += others and not confounded
         confounded = others
+        result.held.update(alarm.family for alarm in found if alarm.confounded)
         for alarm in found:
+            if alarm.confounded:
+                continue
             result.alarms[alarm.family] += 1
             result.first.setdefault(alarm.family, _later(alarm, began))
         if len(follower.alarmed) == len(FAMILIES) or (
@@ -251,19 +260,11 @@ def measured_rate(
         rows[:half], extractor, function="", pin="", calibration=calibration
     )
     other = Rows.of(rows[half:])
-    seen = fitted.context.read(other)
     rng = np.random.default_rng(calibration.seed + 1)
     block = fitted.calibration.block or 1.0
     order = stationary(rng, len(other), (_STREAMS, _LONG), block)
-    alarmed = 0
-    for name in FAMILIES:
-        fit = fitted.fits[name]
-        numbers = fit.project(other, seen).astype(np.float32)
-        tracker = start(name, [fit] * _STREAMS)
-        above = np.zeros(_STREAMS, bool)
-        for step in range(_LONG):
-            above |= tracker.step(numbers[order[:, step]]) > fitted.thresholds[name]
-        alarmed += int(above.sum())
+    raised, _ = first_alarms(fitted, other, order)
+    alarmed = sum(int((first <= _LONG).sum()) for first in raised.values())
     return alarmed / _STREAMS * 10_000 / _LONG
 
 
@@ -281,4 +282,5 @@ def _later(alarm: Alarm, by: int) -> Alarm:
         began=alarm.began + by,
         shifts=alarm.shifts,
         inputs=alarm.inputs,
+        explained=alarm.explained,
     )

@@ -13,9 +13,10 @@ import numpy as np
 from ..._nested import read_json
 from ...errors import ConfigError
 from ._calibrate import CALIBRATION, Calibration, block_of, calibrate
-from ._context import Context
+from ._context import Context, Learnt
 from ._extract import Extractor
 from ._families import FAMILIES, Fit, LengthFit, MarkFit, Spread, fit_family
+from ._mix import Mix
 from ._rows import Floats, Row, Rows, pack, unpack
 
 __all__ = ["LEARN", "LEAST", "Baseline", "Reader", "freeze"]
@@ -25,7 +26,7 @@ LEAST: Final = 200
 LEARN: Final = 400
 """Outputs that a baseline is made of by default; 2,000 make alarms come sooner."""
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -65,6 +66,7 @@ class Baseline:
         lengths: 5, 25, 50, 75 and 95 % quantile of the length in characters.
         context: How prompts are read.
         fits: Fitted families by name.
+        mix: How prompts go with answers; None where prompts are not known.
     """
 
     function: str
@@ -83,6 +85,7 @@ class Baseline:
     lengths: tuple[float, ...]
     context: Context
     fits: Mapping[str, Fit] = field(repr=False)
+    mix: Mix | None = None
 
     @property
     def digest(self) -> str:
@@ -90,7 +93,7 @@ class Baseline:
         return f"sha256:{hashlib.sha256(self.to_json().encode()).hexdigest()}"
 
     def to_json(self) -> str:
-        """Return the sealed document, 150 to 400 kB; no text of any output is in it."""
+        """Return the sealed document, 200 to 600 kB; no text of any output is in it."""
         arrays = {
             "rates": pack(self.rates),
             "means": pack(self.means),
@@ -102,6 +105,9 @@ class Baseline:
                 name: {key: pack(each) for key, each in fit.arrays().items()}
                 for name, fit in self.fits.items()
             },
+            "mix": None
+            if self.mix is None
+            else {key: pack(each) for key, each in self.mix.arrays().items()},
         }
         how = self.calibration
         document = {
@@ -150,7 +156,7 @@ class Baseline:
             ) from error
 
 
-_CONTEXT_ARRAYS: Final = ("mean", "axes", "centre", "scale")
+_CONTEXT_ARRAYS: Final = ("rarity", "axes", "offset", "centre", "scale")
 
 
 def _fields(read: Any) -> dict[str, Any]:
@@ -168,7 +174,14 @@ def _fields(read: Any) -> dict[str, Any]:
         **{name: unpack(read[name]) for name in ("rates", "means", "deviations")},
         "context": Context(**context),
         "fits": fits,
+        "mix": _mix(read["mix"]),
     }
+
+
+def _mix(packed: Any) -> Mix | None:
+    if packed is None:
+        return None
+    return Mix(**{key: unpack(value) for key, value in packed.items()})
 
 
 def _fit(name: str, packed: Any) -> Fit:
@@ -214,9 +227,8 @@ def freeze(
     if how.block is None:
         how = replace(how, block=block_of(rows))
     everything = np.arange(len(rows))
-    context = Context.fit(rows, everything)
-    seen = context.read(rows)
-    names = [*FAMILIES, *(["input"] if context.known else [])]
+    learnt = Learnt.of(rows)
+    names = [*FAMILIES, *(["input"] if learnt.known else [])]
     chars = np.expm1(rows.measures[:, 0])
     made = Baseline(
         function=function,
@@ -228,13 +240,14 @@ def freeze(
         since=since,
         frozen_at=until,
         calibration=how,
-        thresholds=calibrate(rows, how, breathe=breathe),
+        thresholds=calibrate(rows, how, learnt, breathe=breathe),
         rates=rows.marks.mean(axis=0),
         means=rows.measures.mean(axis=0),
         deviations=rows.measures.std(axis=0),
         lengths=tuple(round(float(q), 1) for q in np.quantile(chars, _QUANTILES)),
-        context=context,
-        fits={name: fit_family(name, rows, seen, everything) for name in names},
+        context=learnt.context,
+        fits={name: fit_family(name, rows, learnt, everything) for name in names},
+        mix=Mix.learn(rows.style, learnt) if learnt.known else None,
     )
     # As it will be read again: the very same alarms, before and after a restart.
     return Baseline.from_json(made.to_json())

@@ -12,12 +12,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Final, cast
 
 import numpy as np
 
-from ._context import Context
-from ._families import FAMILIES, FLOORS, Ewma, Fit, Lengths, Marks, Tracker, fit_family
+from ._context import Learnt
+from ._embed import BUCKETS
+from ._families import (
+    FAMILIES,
+    FLOORS,
+    RATE,
+    Ewma,
+    Fit,
+    Lengths,
+    Marks,
+    Tracker,
+    fit_family,
+)
 from ._rows import Floats, Order, Rows
 
 __all__ = [
@@ -29,10 +41,11 @@ __all__ = [
     "stationary",
 ]
 
-CALIBRATION: Final = "double-block-bootstrap/1"
+CALIBRATION: Final = "double-block-bootstrap/2"
 _BREATH: Final = 4
 _BLOCKS: Final = (5.0, 50.0)
 _LAGS: Final = 100
+_MOST: Final = 2**24
 _STILL: Final = 1e-9
 
 
@@ -71,7 +84,9 @@ def block_of(rows: Rows) -> float:
     """
     seen = [rows.measures[:, 0]]
     if rows.prompts is not None:
-        centred = rows.prompts - rows.prompts.mean(axis=0)
+        # Eight buckets in one: the main components need no more.
+        folded = rows.prompts.reshape(len(rows), -1, BUCKETS).sum(axis=1)
+        centred = folded - folded.mean(axis=0)
         axes = np.linalg.eigh(centred.T @ centred)[1][:, -3:]
         seen += [*(centred @ axes).T]
     longest = max(_memory(each) for each in seen)
@@ -118,6 +133,7 @@ def start(name: str, fits: Sequence[Fit]) -> Tracker:
 def calibrate(
     rows: Rows,
     how: Calibration,
+    learnt: Learnt,
     *,
     breathe: Callable[[], None] | None = None,
 ) -> Mapping[str, float]:
@@ -126,6 +142,7 @@ def calibrate(
     Args:
         rows: The baseline, in the order in which it came.
         how: The promise and its parameters.
+        learnt: What its prompts say.
         breathe: Called about once a millisecond of work, for threads that must not
             hold up others.
     """
@@ -135,45 +152,64 @@ def calibrate(
     fitted = stationary(rng, n, (how.replicates, n), block)
     pools = stationary(rng, n, (how.replicates, n), block)
     order = np.take_along_axis(pools, stationary(rng, n, shape, block), axis=1)
-    names = [*FAMILIES, *(["input"] if rows.prompts is not None else [])]
-    fits: dict[str, list[Fit]] = {name: [] for name in names}
-    seen: dict[str, list[Floats]] = {name: [] for name in names}
-    for sample in fitted:
-        context = Context.fit(rows, sample).read(rows)
-        for name in names:
-            fit = fit_family(name, rows, context, sample)
-            fits[name].append(fit)
-            seen[name].append(fit.project(rows, context).astype(np.float32))
-            if breathe is not None:
-                breathe()
-    return {
-        name: max(
-            _threshold(
-                start(name, fits[name]), np.stack(seen[name]), order, how, breathe
-            ),
-            FLOORS.get(name, _least(seen[name][0].shape[1])),
-        )
-        for name in names
-    }
+    rest = breathe or _hurry
+    found: dict[str, float] = {}
+    for name in [*FAMILIES, *(["input"] if learnt.known else [])]:
+        context = learnt.full if name == "input" else learnt.seen
+        highest: list[Floats] = []
+        width = 0
+        for part in _parts(fitted, n * _widest(rows, name)):
+            fits: list[Fit] = []
+            seen: list[Floats] = []
+            for sample in fitted[part]:
+                fits.append(fit_family(name, rows, learnt, sample))
+                seen.append(fits[-1].project(rows, context).astype(np.float32))
+                rest()
+            width = seen[0].shape[1]
+            tracker = start(name, fits)
+            highest.append(_highest(tracker, np.stack(seen), order[part], rest))
+        level = float(np.quantile(np.concatenate(highest), how.quiet))
+        found[name] = max(level, FLOORS.get(name, _least(width, how)))
+    return found
 
 
-def _threshold(
-    tracker: Tracker,
-    seen: Floats,
-    order: Order,
-    how: Calibration,
-    breathe: Callable[[], None] | None,
-) -> float:
-    """Return the level that a share `how.quiet` of the simulated streams never pass."""
+def _highest(
+    tracker: Tracker, seen: Floats, order: Order, rest: Callable[[], None]
+) -> Floats:
+    """Return the highest statistic of each simulated stream."""
     highest = np.zeros(len(seen))
     every = np.arange(len(seen))
     for step in range(order.shape[1]):
         np.maximum(highest, tracker.step(seen[every, order[:, step]]), out=highest)
-        if breathe is not None and step % _BREATH == 0:
-            breathe()
-    return float(np.quantile(highest, how.quiet))
+        if step % _BREATH == 0:
+            rest()
+    return highest
 
 
-def _least(numbers: int) -> float:
-    """Return a floor for squared lengths: far above their mean if nothing changed."""
-    return numbers + 6 * math.sqrt(2 * numbers)
+def _parts(samples: Order, numbers: int) -> list[slice]:
+    """Cut the samples so that the numbers of each part fit into 64 MB."""
+    most = max(_MOST // max(numbers, 1), 1)
+    return [slice(at, at + most) for at in range(0, len(samples), most)]
+
+
+def _widest(rows: Rows, name: str) -> int:
+    marks, hashed = rows.marks.shape[1], rows.hashed.shape[1]
+    return int(4 * marks if name == "patterns" else hashed)
+
+
+def _hurry() -> None:
+    """Do not let anybody else run."""
+
+
+def _least(numbers: int, how: Calibration) -> float:
+    """Return what a squared length of so many numbers passes though all is known.
+
+    That is, where neither their means nor their spread had to be estimated: the
+    chi-square quantile (Wilson and Hilferty, PNAS 17, 1931) of the promised share of
+    alarms among the looks that do not repeat each other, two in each memory of 1 /
+    RATE outputs.
+    """
+    looks = 2 * RATE * how.outputs
+    tail = NormalDist().inv_cdf(1 - (1 - how.quiet) / max(looks, 2.0))
+    spread = 2 / (9 * numbers)
+    return float(numbers * (1 - spread + tail * math.sqrt(spread)) ** 3)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..._dataclass import dataclass
 from ...errors import ConfigError
 from ._context import CONTEXT
-from ._embed import HASHED, hash_text
+from ._embed import HASHED, hash_text, hash_words
 from ._families import DETECTORS
 from ._fields import NO_FIELDS, Fields
 from ._rows import Row
@@ -125,7 +125,7 @@ class Extractor:
                 *(n for kind, n in said if kind == "measure"),
             ),
             hashed=hash_text(text),
-            prompt=None if prompt is None else hash_text(prompt),
+            prompt=None if prompt is None else hash_words(prompt),
             prompt_size=0.0 if prompt is None else math.log1p(len(prompt)),
         )
 

@@ -15,13 +15,14 @@ from typing import Final, Protocol
 import numpy as np
 
 from ...breaker.detector import upper_rate
-from ._context import regress
+from ._context import Learnt, regress
 from ._rows import Floats, Order, Rows
 
 __all__ = [
     "DETECTORS",
     "FAMILIES",
     "FLOORS",
+    "RATE",
     "Ewma",
     "Fit",
     "LengthFit",
@@ -35,13 +36,22 @@ __all__ = [
 
 FAMILIES: Final = ("style", "wording", "patterns", "length")
 """The families that may raise an alarm."""
-DETECTORS: Final = "families/1"
+DETECTORS: Final = "families/2"
 """Version of the detectors; baselines are bound to it."""
 FLOORS: Final[Mapping[str, float]] = {"patterns": 9.0, "length": 1.7}
 """Smallest thresholds: no resampling shows what a baseline has never seen."""
 
-_RATE: Final = 0.02
-_ODDS: Final = (1.5, 4.0)
+RATE: Final = 0.02
+"""Weight of the newest output in the moving means."""
+_SHIFTS: Final = np.log([1.5, 4.0, 1 / 1.5, 1 / 4.0])
+"""Log odds ratios that are looked for, two upwards and two downwards."""
+_SIDES: Final = [0, 0, 1, 1]
+"""Which bound of the band each of them starts from."""
+_DOUBT: Final = 200.0
+"""Outputs without any effect of the prompt, as if these had been seen too."""
+_ROUNDS: Final = 8
+_PROMPT: Final = 4.0
+"""A prompt makes a mark at most so many times rarer, or its absence."""
 _SURE: Final = 0.99
 _RAREST: Final = 1e-4
 _WORDING: Final = 64
@@ -51,7 +61,8 @@ _EVERY: Final = 20
 _TINY: Final = 1e-9
 _STILL: Final = 1e-4
 _SAME: Final = 1e-5
-_FARTHEST: Final = 5.0
+_FARTHEST: Final = 2.0
+"""Typical sizes of an output at which its own is cut off."""
 
 
 class Tracker(Protocol):
@@ -143,78 +154,95 @@ class Ewma:
 
     def step(self, seen: Floats) -> Floats:
         """Take the next output of each stream."""
-        self._mean += _RATE * (seen - self._mean)
+        self._mean += RATE * (seen - self._mean)
         length: Floats = np.einsum("ij,ij->i", self._mean, self._mean)
-        return length * ((2 - _RATE) / _RATE)
+        return length * ((2 - RATE) / RATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkFit:
-    """Log likelihood ratios per mark: when it is there, and when it is not.
+    """The share of outputs with each mark that is normal, given the prompt.
 
     Attributes:
-        there: marks x 4, for rates above and below the normal band.
-        absent: The same, for outputs without the mark.
+        coefficients: Context x marks: what prompts make of each share.
+        rates: Share of each mark in the baseline.
+        band: Marks x 2: from there up and down to the bounds of what is normal, in
+            log odds.
     """
 
-    there: Floats
-    absent: Floats
+    coefficients: Floats
+    rates: Floats
+    band: Floats
 
     @classmethod
-    def fit(cls, rows: Rows, context: Floats, order: Order) -> MarkFit:
-        """Learn the band of normal rates from the rows named by `order`."""
-        del context
+    def fit(cls, rows: Rows, learnt: Learnt, order: Order) -> MarkFit:
+        """Learn the band of normal rates from the rows named by `order`.
+
+        What the prompts say of a mark is trusted as far as it held, by one factor.
+        """
         marks = rows.marks[order]
         n, seen = len(marks), marks.sum(axis=0).astype(int)
         high = np.array([upper_rate(int(k), n, confidence=_SURE) for k in seen])
         low = 1 - np.array([upper_rate(int(n - k), n, confidence=_SURE) for k in seen])
-        there: list[Floats] = []
-        absent: list[Floats] = []
-        for bound, up in ((high, True), (low, False)):
-            rate = np.clip(bound, _RAREST, 1 - _RAREST)
-            for ratio in _ODDS:
-                odds = rate / (1 - rate) * (ratio if up else 1 / ratio)
-                other = odds / (1 + odds)
-                there.append(np.log(other / rate))
-                absent.append(np.log((1 - other) / (1 - rate)))
-        return cls(there=np.stack(there, axis=1), absent=np.stack(absent, axis=1))
+        rates = marks.mean(axis=0)
+        return cls(
+            coefficients=_trusted(learnt, order, marks),
+            rates=rates,
+            band=(_log_odds(np.stack([high, low])) - _log_odds(rates)).T,
+        )
 
     def project(self, rows: Rows, context: Floats) -> Floats:
-        """Return the marks as they are."""
-        del context
-        return rows.marks
+        """Return the log likelihood ratios of each output, n x (marks * 4).
+
+        Of each mark, those of rates above the normal band by two odds ratios, and of
+        two below it.
+        """
+        expected = _possible(context @ self.coefficients, self.rates)
+        normal = _log_odds(expected)[:, :, None] + self.band[:, _SIDES]
+        other = normal + _SHIFTS
+        there = rows.marks[:, :, None]
+        # log p = l - log(1 + e^l) and log(1 - p) = -log(1 + e^l), for log odds l.
+        ratio = there * _SHIFTS + np.logaddexp(0, normal) - np.logaddexp(0, other)
+        return ratio.reshape(len(ratio), -1)
 
     def arrays(self) -> Mapping[str, Floats]:
-        """Return the ratios."""
-        return {"there": self.there, "absent": self.absent}
+        """Return the coefficients, the rates and the band."""
+        return {
+            "coefficients": self.coefficients,
+            "rates": self.rates,
+            "band": self.band,
+        }
 
 
 class Marks:
     """A CUSUM (Page, Biometrika 41, 1954) per mark and alternative; the largest counts.
 
     The null of each is not the baseline's rate but the 99 % bound of it, so that a
-    baseline which saw a little too few of something is no reason for alarm.
+    baseline which saw a little too few of something is no reason for alarm; and it is
+    the rate that the output's own prompt makes normal, as in risk-adjusted charts
+    (Steiner, Cook, Farewell and Treasure, Biostatistics 1, 2000).
     """
 
-    __slots__ = ("_absent", "_gain", "_sums")
+    __slots__ = ("_sums",)
 
     def __init__(self, fits: Sequence[MarkFit]) -> None:
-        there = np.stack([fit.there for fit in fits]).astype(np.float32)
-        self._absent = np.stack([fit.absent for fit in fits]).astype(np.float32)
-        self._gain = there - self._absent
-        self._sums = np.zeros_like(there)
+        marks = len(fits[0].rates)
+        self._sums = np.zeros((len(fits), marks * len(_SHIFTS)), np.float32)
 
     def step(self, seen: Floats) -> Floats:
         """Take the next output of each stream."""
-        self._sums += self._absent + seen[:, :, None] * self._gain
+        self._sums += seen
         np.maximum(self._sums, 0.0, out=self._sums)
-        highest: Floats = self._sums.max(axis=(1, 2), initial=0.0)
+        highest: Floats = self._sums.max(axis=1, initial=0.0)
         return highest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LengthFit:
-    """Lengths less what their prompts explain, as ranks within the baseline.
+    """Lengths less what those of their prompts explain, as ranks in the baseline.
+
+    The words of the prompts are left out: where they come again, lengths would scatter
+    less than they did in the baseline, which this statistic sees too.
 
     Attributes:
         coefficients: Context x 1.
@@ -228,7 +256,9 @@ class LengthFit:
     def fit(cls, rows: Rows, context: Floats, order: Order) -> LengthFit:
         """Learn from the rows named by `order`."""
         values = _lengths(rows)
-        coefficients = regress(context[order], values[order])
+        coefficients = np.zeros((context.shape[1], 1))
+        plain = [0, -1] if context.shape[1] > 1 else [0]
+        coefficients[plain] = regress(context[order][:, plain], values[order])
         left = np.sort((values - context @ coefficients)[order, 0])
         return cls(coefficients=coefficients, ordered=left)
 
@@ -271,21 +301,54 @@ class Lengths:
 
 
 def fit_family(
-    name: str, rows: Rows, context: Floats, order: Order
+    name: str, rows: Rows, learnt: Learnt, order: Order
 ) -> Spread | MarkFit | LengthFit:
     """Fit one family on the rows named by `order`.
 
     Args:
         name: One of `FAMILIES`, or `input` for the prompts themselves.
         rows: Outputs.
-        context: What `Context.read` made of them.
+        learnt: What their prompts say.
         order: Indices, with repetitions.
     """
     if name == "patterns":
-        return MarkFit.fit(rows, context, order)
+        return MarkFit.fit(rows, learnt, order)
     if name == "length":
-        return LengthFit.fit(rows, context, order)
+        return LengthFit.fit(rows, learnt.seen, order)
+    # Prompts that come again must not look like other ones: as they will be read.
+    context = learnt.full if name == "input" else learnt.seen
     return Spread.fit(name, rows, context, order)
+
+
+def _trusted(learnt: Learnt, order: Order, marks: Floats) -> Floats:
+    """Return from context to shares: what prompts say of each, as far as it held."""
+    rates, n = marks.mean(axis=0), len(marks)
+    coefficients = np.zeros((learnt.seen.shape[1], len(rates)))
+    coefficients[0] = rates
+    if not learnt.known:
+        return coefficients
+    seen = learnt.seen[order]
+    said = seen[:, 1:-1] @ learnt.marks
+    mean = said.mean(axis=0)
+    power = np.square(said - mean).sum(axis=0) * (1 + _DOUBT / n) + _TINY
+    trust = ((said - mean) * (marks - rates)).sum(axis=0) / power
+    coefficients[0] -= trust * mean
+    coefficients[1:-1] = trust * learnt.marks
+    for _ in range(_ROUNDS):
+        # What is cut off below must not raise the mean, nor the other way round.
+        off = _possible(seen @ coefficients, rates).mean(axis=0) - rates
+        coefficients[0] -= off
+    return coefficients
+
+
+def _possible(shares: Floats, rates: Floats) -> Floats:
+    return np.clip(shares, rates / _PROMPT, 1 - (1 - rates) / _PROMPT)
+
+
+def _log_odds(rates: Floats) -> Floats:
+    held = np.clip(rates, _RAREST, 1 - _RAREST)
+    odds: Floats = np.log(held / (1 - held))
+    return odds
 
 
 def _values(source: str, rows: Rows, context: Floats) -> Floats:

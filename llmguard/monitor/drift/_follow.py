@@ -10,6 +10,7 @@ import numpy as np
 from ..._dataclass import dataclass
 from ._baseline import Baseline
 from ._calibrate import start
+from ._mix import EXPLAINED, STRANGE, Mixing
 from ._rows import Floats, Row, Rows
 
 __all__ = ["Alarm", "Follower", "Shift"]
@@ -18,6 +19,9 @@ _RATE: Final = 0.02
 _QUIET: Final = 0.5
 """Share of the threshold below which a statistic says that nothing has begun."""
 _NAMED: Final = 3
+_PATIENCE: Final = 2_000
+"""Outputs after which what other inputs explained is looked at anew, without a word
+from anybody: a changed version must not hide behind them for ever."""
 _OVER: Final = 1 + 1e-5
 """Where an answer never varies, the statistic lies on the threshold itself."""
 
@@ -55,6 +59,8 @@ class Alarm:
         shifts: What moved most.
         inputs: The inputs' own statistic as a share of its threshold; from 1 on the
             inputs are others than the baseline's too.
+        explained: How strongly the prompts speak for other inputs rather than another
+            behaviour, as a share of what is enough; from 1 on other inputs explain it.
     """
 
     family: str
@@ -64,15 +70,16 @@ class Alarm:
     began: int
     shifts: tuple[Shift, ...]
     inputs: float
+    explained: float = 0.0
 
     @property
     def confounded(self) -> bool:
-        """True when the inputs have shifted too: only a paired probe can tell."""
-        return self.inputs >= 1.0
+        """True when other inputs may explain it: only a paired probe can tell."""
+        return max(self.inputs, self.explained) >= 1.0
 
     def __str__(self) -> str:
         moved = "; ".join(map(str, self.shifts)) or "no single number stands out"
-        also = ", and the inputs have shifted too" if self.confounded else ""
+        also = "; other inputs may explain it" if self.confounded else ""
         return (
             f"{self.family} {self.statistic:.3g} above {self.threshold:.3g} at output "
             f"{self.output}, since about output {self.began}: {moved}{also}"
@@ -105,28 +112,43 @@ class Follower:
         self._trackers = {name: start(name, [fit]) for name, fit in base.fits.items()}
         self.scores: dict[str, float] = dict.fromkeys(base.fits, 0.0)
         self.alarmed: dict[str, Alarm] = {}
-        self.outputs = 0
+        self.held: dict[str, Alarm] = {}
+        self.explained = self.strange = 0.0
+        self.outputs = self._held_at = 0
         self._quiet = dict.fromkeys(base.fits, 0)
         self._recent = np.concatenate([base.rates, base.means])
         self._weight = 1.0
+        self._mixing = None if base.mix is None else Mixing(base.mix)
 
     def see(self, row: Row) -> list[Alarm]:
-        """Take the next output; return the alarms that it raises, each family once."""
+        """Take the next output; return the alarms that it raises.
+
+        Each family once; where other inputs explain it, that one is held back.
+        """
+        if self.held and self.outputs >= self._held_at + _PATIENCE:
+            self.restart()
         self.outputs += 1
         rows = Rows.of([row])
-        context = self.baseline.context.read(rows)
+        base = self.baseline
+        context = base.context.read(rows)
         self._recent = self._recent + _RATE * (rows.style[0] - self._recent)
         self._weight *= 1 - _RATE
-        found: list[str] = []
-        for name, fit in self.baseline.fits.items():
+        if self._mixing is not None and rows.prompts is not None:
+            strange = base.context.strangeness(rows)
+            evidence = self._mixing.step(rows.style, context, strange)
+            self.explained = float(evidence[0]) / EXPLAINED
+            self.strange = float(self._mixing.strange[0]) / STRANGE
+        over: list[str] = []
+        for name, fit in base.fits.items():
             seen = fit.project(rows, context)
             score = float(self._trackers[name].step(seen)[0]) / self._limits[name]
             self.scores[name] = score
             if score < _QUIET:
                 self._quiet[name] = self.outputs
             if score > _OVER and name != "input" and name not in self.alarmed:
-                found.append(name)
-        return [self._raise(name) for name in found]
+                over.append(name)
+        alarms = map(self._alarm, over)
+        return [alarm for alarm in alarms if self._new(alarm)]
 
     def shifts(self, most: int = _NAMED) -> tuple[Shift, ...]:
         """Return what has moved most, the largest first."""
@@ -157,19 +179,29 @@ class Follower:
         """Return each family's statistic as a share of its threshold."""
         return dict(self.scores)
 
-    def _raise(self, name: str) -> Alarm:
+    def _new(self, alarm: Alarm) -> bool:
+        """Remember an alarm; False for one that is held back as it was before."""
+        name = alarm.family
+        if name in self.held:
+            # What inputs explained they go on to explain; a probe has been asked.
+            return False
+        if alarm.confounded and not self.held:
+            self._held_at = alarm.output
+        (self.held if alarm.confounded else self.alarmed)[name] = alarm
+        return True
+
+    def _alarm(self, name: str) -> Alarm:
         limit = self._limits[name]
-        alarm = Alarm(
+        return Alarm(
             family=name,
             statistic=self.scores[name] * limit,
             threshold=limit,
             output=self.outputs,
             began=self._quiet[name] + 1,
             shifts=self.shifts(),
-            inputs=self.scores.get("input", 0.0),
+            inputs=max(self.scores.get("input", 0.0), self.strange),
+            explained=self.explained,
         )
-        self.alarmed[name] = alarm
-        return alarm
 
 
 def _spread(rates: Floats, outputs: int) -> Floats:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._embed import BUCKETS, Vector
+from ._embed import BUCKETS, WORDS, Vector
 
-__all__ = ["Floats", "Order", "Row", "Rows", "pack", "unpack"]
+__all__ = ["Flags", "Floats", "Order", "Row", "Rows", "pack", "unpack"]
 
 Floats = NDArray[np.floating[Any]]
+Flags = NDArray[np.bool_]
 Order = NDArray[np.int64]
 """Indices of rows, with repetitions."""
 
@@ -28,24 +29,24 @@ class Row:
         marks: What is there or not, in the order of the extractor's names.
         measures: Measured values, in the same order as their names.
         hashed: Embedding of the output, 256 numbers.
-        prompt: Embedding of the prompt, 256 numbers; None when it is not known.
+        prompt: Buckets of the prompt's words; None when it is not known.
         prompt_size: Logarithm of the prompt's length in characters.
     """
 
     marks: tuple[bool, ...]
     measures: tuple[float, ...]
     hashed: Vector
-    prompt: Vector | None = None
+    prompt: frozenset[int] | None = None
     prompt_size: float = 0.0
 
     def to_json(self) -> str:
-        """Return the row as one line of JSON, about 2 kB."""
+        """Return the row as one line of JSON, 1 to 2 kB."""
         return json.dumps(
             {
                 "marks": "".join("1" if mark else "0" for mark in self.marks),
                 "measures": [round(value, 6) for value in self.measures],
                 "hashed": _half(self.hashed),
-                "prompt": None if self.prompt is None else _half(self.prompt),
+                "prompt": None if self.prompt is None else sorted(self.prompt),
                 "prompt_size": round(self.prompt_size, 6),
             }
         )
@@ -59,7 +60,7 @@ class Row:
             marks=tuple(sign == "1" for sign in read["marks"]),
             measures=tuple(read["measures"]),
             hashed=_whole(read["hashed"]),
-            prompt=None if prompt is None else _whole(prompt),
+            prompt=None if prompt is None else frozenset(prompt),
             prompt_size=read["prompt_size"],
         )
 
@@ -72,7 +73,7 @@ class Rows:
         marks: n x marks, 0 or 1.
         measures: n x measures.
         hashed: n x 256.
-        prompts: n x 256; None when a prompt is not known.
+        prompts: n x 2,048, 1 where a word is there; None when a prompt is not known.
         sizes: n logarithms of prompt lengths.
     """
 
@@ -91,7 +92,7 @@ class Rows:
             marks=np.array([row.marks for row in rows], np.float64),
             measures=np.array([row.measures for row in rows], np.float64),
             hashed=np.array([row.hashed for row in rows], np.float64),
-            prompts=np.array(known, np.float64) if full else None,
+            prompts=_bags(known) if full else None,
             sizes=np.array([row.prompt_size for row in rows], np.float64),
         )
 
@@ -102,6 +103,13 @@ class Rows:
     def style(self) -> Floats:
         """Marks and measures side by side."""
         return np.hstack([self.marks, self.measures])
+
+
+def _bags(prompts: Sequence[frozenset[int]]) -> Floats:
+    bags = np.zeros((len(prompts), WORDS), np.float32)
+    for bag, words in zip(bags, prompts, strict=True):
+        bag[list(words)] = 1.0
+    return bags
 
 
 def pack(array: Floats) -> dict[str, object]:

@@ -132,7 +132,7 @@ def told(event: Event) -> str:
     detail = event.detail
     if "evidence" in detail:
         text = f"{detail.get('signal', '')}: {detail['evidence']}"
-    elif event.kind == "alarm.drift":
+    elif event.kind in {"alarm.drift", "alarm.inputs"}:
         text = _drift(detail)
     else:
         text = ", ".join(
@@ -158,4 +158,4 @@ def _drift(detail: Mapping[str, object]) -> str:
         f"family {detail.get('family')} after output {detail.get('output')}, statistic "
         f"{detail.get('statistic')} over {detail.get('threshold')}: {shifts}"
     )
-    return f"{text}; the inputs moved too" if detail.get("confounded") else text
+    return f"{text}; other inputs may explain it" if detail.get("confounded") else text

@@ -157,10 +157,21 @@ def report_of(
         function=newest.function,
         source="live",
         thresholds=thresholds,
+        traffic=_traffic(store, run, status.options, newest.function),
         notes=_notes(status, rows, mine, len(documents) - len(parts)),
         started=run.started_at,
         at=now,
     )
+
+
+def _traffic(
+    store: Store, run: ShadowRun, options: ShadowOptions, function: str
+) -> Mapping[str, int] | None:
+    """Return the calls by stratum; None where all were sampled at one share."""
+    if not (options.shares or options.minimum):
+        return None
+    rows = [row for row in store.shadow.counts(run.id) if row.function == function]
+    return {name: seen for name, (seen, _) in _strata(rows).items()}
 
 
 def _plan(run: ShadowRun, options: ShadowOptions, seen: int, now: float) -> Plan | None:
@@ -222,11 +233,6 @@ def _notes(
             f"({kinds}): counted apart, in no rate of divergence"
         )
     notes += [f"{n:,} requests {name}" for name, n in status.apart.items()]
-    if options.shares or options.minimum:
-        notes.append(
-            "strata were sampled at different shares: read them one by one, the sum "
-            "over all of them is of the sample, not of the traffic"
-        )
     if not options.content:
         notes.append("texts were not kept (`--content` keeps them, redacted)")
     others = {row.incumbent for row in rows} - {row.incumbent for row in mine}

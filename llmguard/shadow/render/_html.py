@@ -11,7 +11,7 @@ from typing import Any, Final
 from ...errors import ConfigError
 from ...suite.render._words import tame
 from .._examples import Example
-from .._judge import Rates
+from .._rates import Rates
 from .._report import Report
 from .._rungs import Rung
 from .._words import many, percent, signed

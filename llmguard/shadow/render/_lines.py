@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from .._estimate import Estimate
-from .._judge import Rates
+from .._rates import Rates
 from .._report import PathRow, Report, TransitionRow, Version
 from .._words import interval, many, odds, percent, points, signed
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import Final
 
 from .._estimate import Estimate
-from .._judge import Rates
+from .._rates import Rates
 from .._words import percent
 from ._lines import share, shift
 

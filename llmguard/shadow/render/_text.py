@@ -7,7 +7,7 @@ from typing import Final
 
 from ...suite.render._words import clip, tame
 from .._examples import Example
-from .._judge import Rates
+from .._rates import Rates
 from .._report import Report
 from .._words import percent, signed
 from ._lines import RATES, brief, change, facts, shift, some, where

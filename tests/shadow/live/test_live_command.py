@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -115,18 +116,28 @@ def test_texts_are_kept_redacted_and_exported_for_compare(
     assert "40 pairs" in _llmguard("export", "triage", out).output
 
 
-def test_parquet_needs_pyarrow_and_says_so(project: Project, tmp_path: Path) -> None:
-    """Its table holds the metadata of every pair."""
+def test_a_parquet_table_holds_the_metadata_of_every_pair(
+    project: Project, tmp_path: Path
+) -> None:
+    """Read back by pyarrow: the rows, their columns, and nothing of the content."""
     _run(project, requests=3)
-    try:
-        parquet: Any = import_module("pyarrow.parquet")
-    except ImportError:
-        done = _llmguard("export", "triage", tmp_path / "out", "--parquet", code=1)
-        assert "llmguard-toolkit[parquet]" in done.output
-    else:
-        _llmguard("export", "triage", tmp_path / "out", "--parquet")
-        table = parquet.read_table(tmp_path / "out/pairs.parquet")
-        assert {"/human: true -> false"} == set(table["direction"].to_pylist())
+    _llmguard("export", "triage", tmp_path / "out", "--parquet")
+    parquet: Any = import_module("pyarrow.parquet")
+    table = parquet.read_table(tmp_path / "out/pairs.parquet")
+    assert 3 == table.num_rows
+    assert {"/human: true -> false"} == set(table["direction"].to_pylist())
+    assert b"ann@example.com" not in (tmp_path / "out/pairs.parquet").read_bytes()
+
+
+def test_parquet_needs_pyarrow_and_says_so(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is written."""
+    _run(project, requests=3)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    done = _llmguard("export", "triage", tmp_path / "out", "--parquet", code=1)
+    assert "llmguard-toolkit[parquet]" in done.output
+    assert not (tmp_path / "out/pairs.parquet").exists()
 
 
 def test_a_report_is_evidence_and_a_page(project: Project, tmp_path: Path) -> None:
