@@ -19,7 +19,7 @@ __all__ = ["KEYS", "Browser", "find_browser"]
 KEYS = {"enter": "\ue007", "escape": "\ue00c", "control": "\ue009", "tab": "\ue004"}
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 
 
 def find_browser() -> tuple[str, str] | None:
