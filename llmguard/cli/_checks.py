@@ -75,6 +75,7 @@ def check_all() -> Iterator[Finding]:
     yield from _store()
     yield from _routing()
     yield from _alerts()
+    yield _calls()
     known = known_fitness()
     for guard in guarded_functions():
         yield from _function(guard)
@@ -88,6 +89,28 @@ def _settings() -> Finding:
         return Finding("fail", "settings", str(error))
     changed = {k: v for k, v in config.where().items() if v != "default"}
     return Finding("ok", "settings", f"{changed or 'defaults'}")
+
+
+def _calls() -> Finding:
+    """Tell which recent calls are kept, or what is wrong with the setting."""
+    from ..telemetry.recent import call_log
+
+    settings = config.load()
+    try:
+        log = call_log(settings.calls, capture=settings.capture_content)
+        log.redactor()
+    except LLMGuardError as error:
+        repair = "mend `[tool.llmguard.calls]`; until then content is not kept"
+        return Finding("fail", "calls", str(error), repair)
+    if not log.rows:
+        return Finding("ok", "calls", "none are kept")
+    what = f"with content, redacted by {log.redact!r}" if log.content else "no content"
+    return Finding(
+        "ok",
+        "calls",
+        f"failures and {log.per_second:g} good ones a second of each function, "
+        f"{log.rows:,} at most, {log.days:g} days, {what}",
+    )
 
 
 def _alerts() -> Iterator[Finding]:

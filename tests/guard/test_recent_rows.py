@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from llmguard import Attempt, Kind, Outcome, Pin
+from llmguard import Attempt, Kind, Outcome, Pin, config
+from llmguard.cli._checks import check_all
 from llmguard.guard._recent import row_of
 from llmguard.outcome import Usage, Violation
 from llmguard.store import CallFilter, open_store
@@ -188,3 +189,30 @@ def test_content_is_plain_redacted_data() -> None:
     ]
     assert "the answer said [email]" == body["attempts"][0]["detail"]
     assert not body["cut"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "told"),
+    [
+        ("", "ok", "no content"),
+        ("calls = { rows = 0 }", "ok", "none are kept"),
+        ("calls = { content = true }", "ok", "redacted by 'pii'"),
+        ("calls = { redact = 'no.such:thing' }", "fail", "cannot be imported"),
+        ("calls = { row = 1 }", "fail", "unknown key `row`"),
+    ],
+)
+def test_the_doctor_says_what_is_kept(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: str,
+    level: str,
+    told: str,
+) -> None:
+    """Or what is wrong with the setting."""
+    (tmp_path / "pyproject.toml").write_text(f"[tool.llmguard]\n{settings}\n")
+    monkeypatch.chdir(tmp_path)
+    config.reset()
+    [found] = [one for one in check_all() if one.what == "calls"]
+    config.reset()
+    assert level == found.level
+    assert told in found.detail
