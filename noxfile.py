@@ -171,7 +171,7 @@ def examples(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def docs(session: nox.Session) -> None:
     """Build the site into `build/docs` and run its doctests; warnings are errors."""
-    members = [part.replace("[llamacpp,xllamacpp]", "") for part in MEMBERS]
+    members = [re.sub(r"^(./fallbacks)\[.*", r"\1", part) for part in MEMBERS]
     session.install(*members, *_group("docs"))
     strict = ("-W", "-n", "--keep-going", "-q", "-d", "build/doctrees")
     for builder, folder in (("html", "build/docs"), ("doctest", "build/doctest")):
