@@ -249,14 +249,20 @@ def _closed_in_state(
     return [tuple(row) for row in union(reader, sql, each)]
 
 
-def counts(reader: Connection, queue: str | None) -> Mapping[str, Mapping[str, int]]:
-    """Return tickets per queue and state."""
+def counts(
+    reader: Connection, queue: str | None, roles: Collection[str] | None = None
+) -> Mapping[str, Mapping[str, int]]:
+    """Return tickets per queue and state, of those that `roles` may take."""
     found: dict[str, dict[str, int]] = {}
+    own, values = "", list[str]()
+    if roles is not None and EVERY_ROLE not in roles:
+        values = sorted({"", *roles})
+        own = f"AND role IN ({', '.join('?' * len(values))}) "
     rows = reader.execute(
-        "SELECT queue, state, sum(n) AS n FROM ticket_counts "
-        "WHERE CAST(? AS TEXT) IS NULL OR queue = ? "
+        "SELECT queue, state, sum(n) AS n FROM ticket_counts "  # noqa: S608 - question marks
+        f"WHERE (CAST(? AS TEXT) IS NULL OR queue = ?) {own}"
         "GROUP BY queue, state HAVING sum(n) > 0",
-        (queue, queue),
+        (queue, queue, *values),
     )
     for row in rows:
         found.setdefault(row["queue"], {})[row["state"]] = row["n"]

@@ -228,9 +228,11 @@ class SqlTickets(AnsweredTickets, SharedTickets):
         rows = self._database.read("SELECT max(seq) FROM ticket_events")
         return int(rows[0][0] or 0)
 
-    def counts(self, queue: str | None = None) -> Mapping[str, Mapping[str, int]]:
+    def counts(
+        self, queue: str | None = None, *, roles: Collection[str] | None = None
+    ) -> Mapping[str, Mapping[str, int]]:
         """Return tickets per queue and state."""
-        return self._database.query(lambda reader: counts(reader, queue))
+        return self._database.query(lambda reader: counts(reader, queue, roles))
 
     def stats(self, queue: str | None = None) -> Sequence[QueueStats]:
         """Return how each queue does, by name."""

@@ -230,8 +230,15 @@ class TicketStore(Protocol):
         """Return the highest `seq` so far; 0 before any event."""
         ...
 
-    def counts(self, queue: str | None = None) -> Mapping[str, Mapping[str, int]]:
-        """Return tickets per queue and state; costs the same at any depth."""
+    def counts(
+        self, queue: str | None = None, *, roles: Collection[str] | None = None
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Return tickets per queue and state; costs the same at any depth.
+
+        Args:
+            queue: Of one queue; None for all.
+            roles: Of those that reviewers with these roles may take; None for all.
+        """
         ...
 
     def stats(self, queue: str | None = None) -> Sequence[QueueStats]:

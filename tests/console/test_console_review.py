@@ -87,13 +87,15 @@ def test_pages_follow_each_other_without_gaps(person: People, ask: Ask) -> None:
 
 def test_roles_decide_what_is_seen(person: People, ask: Ask, store: Store) -> None:
     """A ticket for another role is neither listed, nor shown, nor taken as the next."""
-    ticket = ask(title="for law", role="law")
+    ticket = ask(title="for law", role="law", queue="secret suits")
     ann, lawyer, chief = (
         person(),
         person("lex", roles=("law",)),
         person("zoe", roles=("*",)),
     )
     assert [] == titles(ann.get("/review/").text)
+    assert "secret suits" not in ann.get("/review/").text
+    assert "secret suits" in lawyer.get("/review/").text
     refused = ann.get(f"/review/t/{ticket}")
     assert (403, True) == (refused.status_code, "--role law" in refused.text)
     assert 403 == ann.submit(f"/review/t/{ticket}/claim").status_code

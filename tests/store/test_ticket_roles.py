@@ -53,6 +53,16 @@ def test_lists_hold_what_roles_may_take(
         assert ids.split() == sorted(found)
 
 
+@pytest.mark.parametrize(
+    ("roles", "open_"), [(None, 3), ((), 1), (("law",), 2), ((EVERY_ROLE,), 3)]
+)
+def test_counts_are_of_what_roles_may_take(
+    mixed: Store, roles: tuple[str, ...] | None, open_: int
+) -> None:
+    """Nobody learns how much waits for others."""
+    assert {"triage": {"open": open_}} == mixed.tickets.counts(roles=roles)
+
+
 def test_every_role_takes_everything(mixed: Store) -> None:
     """By the next one, and by name; without it a role is needed."""
     taken = [mixed.tickets.claim(reviewer="ann", roles=(EVERY_ROLE,)) for _ in "abc"]

@@ -51,7 +51,6 @@ async def login_post(request: Request) -> Response:
     """Begin a session for a token, or for the code of a link."""
     console: Console = request.app.state.console
     address = console.door.address(request)
-    # By address, and for all together: guessing from many places is guessing too.
     wait = console.logins.wait(address)
     if wait:
         await _told(console, address, "login.limited", "refused", "too many attempts")

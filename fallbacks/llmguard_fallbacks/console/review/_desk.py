@@ -123,9 +123,10 @@ def listing(visit: Visit) -> Listing:
     following = ""
     if len(found) > PAGE:
         following = replace(chosen, after=page_cursor(shown[-1])).query
+    counts = visit.store.tickets.counts(roles=visit.principal.roles)
     queues = {
         name: (states.get("open", 0), states.get("claimed", 0))
-        for name, states in sorted(visit.store.tickets.counts().items())
+        for name, states in sorted(counts.items())
     }
     return Listing(tickets=shown, chosen=chosen, queues=queues, next=following)
 
