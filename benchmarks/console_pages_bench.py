@@ -18,8 +18,9 @@ from _measure import machine, options, report, table
 from starlette.testclient import TestClient
 
 from llmguard import config, pins
+from llmguard.monitor.sketch import Sketch
 from llmguard.pins import Lock, Pin, to_text
-from llmguard.store import Action, CallRow, Event, NewEntry, SqliteStore
+from llmguard.store import Action, CallRow, Event, NewEntry, SketchRow, SqliteStore
 from llmguard.store.access import AccessToken, AccessUser, secret_digest
 from llmguard_fallbacks.console import ConsoleSettings, console_app
 
@@ -63,6 +64,8 @@ def _fill(store: SqliteStore, size: int, versions: tuple[Pin, Pin]) -> None:
     for i in range(size):
         kind = "alarm.drift" if i % 50 == 0 else "probe.same"
         store.events.add(Event(env="prod", kind=kind, route="triage", at=now - i))
+    for hour in range(168 * 2):
+        store.monitor.add_sketch(_sketch(hour, now), lambda one, _: one)
     for i in range(max(2, size // 20)):
         state = store.ledger.route_state("prod", "triage")
         pin = versions[i % 2].id
@@ -94,6 +97,26 @@ def _call(i: int, now: float) -> CallRow:
         attempts=1,
         elapsed=0.1,
         body='{"attempts": []}' + " " * 1_000,
+    )
+
+
+def _sketch(number: int, now: float) -> SketchRow:
+    """Return what the monitor keeps of one hour of one of two versions."""
+    made = Sketch()
+    made.told("ok", 95)
+    made.told("schema", 5)
+    for i in range(20):
+        made.read(
+            [f"mark {j}" for j in range(40)], [i % (j + 1) == 0 for j in range(40)]
+        )
+        made.sizes["chars"].add(100.0 + i)
+        made.sizes["seconds"].add(0.5 + i / 50)
+    return SketchRow(
+        env="prod",
+        function="app.f0",
+        pin=f"p-{number % 2}",
+        hour=int(now // 3_600) - number // 2,
+        body=made.to_json(),
     )
 
 

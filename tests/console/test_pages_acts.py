@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -161,7 +162,9 @@ def test_what_strangers_wrote_is_text(
     store.events.add(
         Event(env="prod", kind="alarm.drift", route="triage", detail={"family": EVIL})
     )
-    body = f'{{"attempts": [{{"tier": "t", "kind": "ok", "detail": {EVIL!r}}}]}}'
+    attempt = {"tier": EVIL, "kind": EVIL, "detail": EVIL, "model": EVIL}
+    said = {"tier_index": 0, "number": 1, "answer": EVIL}
+    body = {"attempts": [attempt], "inputs": {EVIL: EVIL}, "said": [said]}
     row: dict[str, Any] = dict.fromkeys(
         ("function", "route", "pin", "answered", "tier", "outcome", "request"), EVIL
     )
@@ -172,7 +175,7 @@ def test_what_strangers_wrote_is_text(
         attempts=1,
         elapsed=0.1,
         content=True,
-        body=body if body[0] != "{" else '{"inputs": {"a": "<script>"}}',
+        body=json.dumps(body),
         **row,
     )
     store.calls.add([call], most=10, keep=1e9)
