@@ -7,3 +7,4 @@ from typing import Final
 __all__ = ["__version__"]
 
 __version__: Final = "0.1.0"
+"""Of the three distributions together."""

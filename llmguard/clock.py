@@ -49,6 +49,7 @@ class SystemClock:
 
 
 SYSTEM_CLOCK: Clock = SystemClock()
+"""The one that is used unless another is given."""
 
 
 def age(seconds: float) -> str:

@@ -114,6 +114,7 @@ POLICY: Final[Mapping[Kind, KindPolicy]] = MappingProxyType(
         Kind.ERROR: _NOTHING,
     }
 )
+"""What each kind means; the table in `docs/architecture.md`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ class Message:
 
 _message: Final = quick(Message)
 MessageLike: TypeAlias = Message | Mapping[str, Any]
+"""A message, or a mapping with its fields, as the openai package takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,7 @@ class Provider(Protocol):
 
 
 ProviderFactory: TypeAlias = "Callable[[Pin], Provider]"
+"""Makes the provider of a pin; what `register_provider` and entry points hold."""
 
 
 def _openai(pin: Pin) -> Provider:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Served", "verify_served"]
 
 Served: TypeAlias = Literal["match", "mismatch", "unverifiable"]
+"""Whether the provider served the pin; `unverifiable` when its echo says nothing."""
 
 
 def verify_served(pin: Pin, reply: Reply) -> Served:

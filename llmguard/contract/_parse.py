@@ -26,6 +26,7 @@ from ._show import excerpt
 __all__ = ["MAX_DEPTH", "ParseMode", "Parsed", "Unparsed", "hint", "parse_text"]
 
 ParseMode = Literal["raw", "fenced", "lenient", "text"]
+"""How a text becomes a document; see `docs/contract.md`."""
 
 MAX_DEPTH: Final = 128
 """Levels of nesting; below what any of the parsers involved stops at (200)."""

@@ -216,4 +216,5 @@ def kept(value: object) -> Any:
 
 
 EXERCISER: Final = Exerciser(record=KEEPER.activity.note)
+"""Exercises the lower tiers of this process's chains."""
 default_runtime().exercise = EXERCISER.offer

@@ -38,6 +38,7 @@ _LEAST: Final = 10
 _CLEAR: Final = 0.2
 """P-value below which "the same" is not said yet: twice as many inputs are asked."""
 Verdict = Literal["worse", "changed", "same", "undecided"]
+"""How the version compares with the one before it, on the same inputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ __all__ = ["JSON", "canonical", "digest", "freeze", "thaw"]
 
 # TOML has no null, hence neither has a lock.
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+"""What an entry of a lock may hold."""
 
 _INT64: Final = 2**63
 _EXACT: Final = 2.0**53

@@ -13,6 +13,7 @@ __all__ = ["HORIZON", "ending", "shutdown_of"]
 # OpenAI announces the end of a generally available model 6 months ahead, Anthropic
 # 60 days: 90 days leave time to qualify a successor after the shorter notice.
 HORIZON: Final = timedelta(days=90)
+"""How long before its shutdown a pin is warned about."""
 
 
 def shutdown_of(pin: Pin) -> Shutdown | None:

@@ -26,7 +26,9 @@ __all__ = [
 VersionClass: TypeAlias = Literal[
     "immutable", "versioned", "alias", "opaque", "unknown"
 ]
+"""What the name of a model promises."""
 FingerprintPolicy: TypeAlias = Literal["record", "warn", "block"]
+"""What a fingerprint that the pin does not list does to an answer."""
 
 VERSION_CLASSES: Final[tuple[VersionClass, ...]] = (
     "immutable",

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 STAGES: Final = ("shadow", "canary", "active", "resume")
+"""Moves that have gates of their own."""
 _WHERE: Final = "[tool.llmguard.gates]"
 _T = TypeVar("_T")
 

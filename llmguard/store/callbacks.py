@@ -9,6 +9,7 @@ from typing import Final, Literal, Protocol
 __all__ = ["Callback", "CallbackState", "CallbackStore"]
 
 CallbackState = Literal["waiting", "due", "sent", "dead"]
+"""`waiting` for the end of its ticket, `due`, `sent`, or `dead`: given up."""
 SENDING: Final = 60.0
 """Seconds that whoever takes a callback has to send it."""
 

@@ -8,10 +8,13 @@ from typing import Final, NamedTuple, Protocol
 __all__ = ["HOUR", "MINUTE", "SPANS", "TOTAL", "CountRow", "CountStore"]
 
 MINUTE: Final = 60
+"""The span of counts by minutes, in seconds."""
 HOUR: Final = 3600
+"""The span of counts by hours, in seconds."""
 TOTAL: Final = 0
 """The span that holds everything ever counted."""
 SPANS: Final = (MINUTE, HOUR)
+"""Spans that counts are kept by, besides totals."""
 TOTAL_ONLY: Final = frozenset({"attempt", "bucket", "micros", "tokens"})
 """Measures that are kept as totals only: nobody asks for their minutes."""
 

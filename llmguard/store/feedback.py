@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 __all__ = ["CaseState", "FeedbackStore", "ProposedCase", "TicketLabel"]
 
 CaseState = Literal["proposed", "accepted", "dismissed"]
+"""What became of a proposed case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

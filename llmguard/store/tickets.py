@@ -72,7 +72,9 @@ class TicketState(enum.StrEnum):
 
 
 WAITING: Final = frozenset({TicketState.OPEN, TicketState.CLAIMED})
+"""States of a ticket that somebody may still answer."""
 CLOSED: Final = frozenset(TicketState) - WAITING
+"""States that a ticket never leaves."""
 
 
 def fingerprint(*parts: object) -> str:

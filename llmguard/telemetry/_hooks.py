@@ -10,6 +10,7 @@ from ..outcome import Outcome
 __all__ = ["Hook", "add_hook", "dropped", "emit", "remove_hook"]
 
 Hook = Callable[[Outcome], None]
+"""Is called with each outcome; must neither block nor raise."""
 
 _LOG = logging.getLogger("llmguard")
 _LOG.addHandler(logging.NullHandler())

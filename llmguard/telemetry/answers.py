@@ -52,6 +52,7 @@ class Answer:
 
 
 AnswerHook = Callable[[Answer], None]
+"""Is called with each judged answer; must neither block nor raise."""
 
 make_answer: Final = quick(Answer)
 """Makes an `Answer` in a sixth of the time."""

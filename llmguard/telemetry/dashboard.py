@@ -188,6 +188,7 @@ ROWS: Final[Sequence[tuple[str, Sequence[Panel]]]] = (
         ),
     ),
 )
+"""Titles of the rows, each with its panels."""
 
 
 def dashboard() -> dict[str, Any]:

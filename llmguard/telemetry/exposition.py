@@ -11,7 +11,9 @@ from .families import Family, Sample
 __all__ = ["OPENMETRICS", "PLAIN", "expose", "wants_openmetrics"]
 
 PLAIN: Final = "text/plain; version=0.0.4; charset=utf-8"
+"""Content type of the text format 0.0.4."""
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+"""Content type of OpenMetrics 1.0."""
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
 

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 DAY: Final = 86_400.0
+"""In seconds."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _BROKEN: Final = frozenset({Kind.BAD_JSON, Kind.SCHEMA, Kind.TRUNCATED, Kind.EMPTY})
 _JUDGED: Final = frozenset(

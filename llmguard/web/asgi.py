@@ -38,10 +38,14 @@ SCOPE_KEY: Final = "llmguard"
 """Where the application finds the middleware in its scope."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
+"""What a connection is, as ASGI has it."""
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
+"""Gives the next message of the client."""
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+"""Takes a message for the client."""
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
 
 
 class _Seen:

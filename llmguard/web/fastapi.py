@@ -107,6 +107,7 @@ def last_outcome(request: Request) -> Callable[[], Outcome | None]:  # noqa: ARG
 
 
 LastOutcome = Annotated[Callable[[], Outcome | None], Depends(last_outcome)]
+"""Annotate an argument with it: a function that returns the last outcome."""
 
 
 def within(seconds: float) -> Any:

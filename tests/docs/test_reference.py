@@ -58,6 +58,20 @@ def test_every_exported_name_is_described_once(
                 assert home in homes
 
 
+def test_every_constant_says_what_it_is(pages: ModuleType, written: Path) -> None:
+    """A constant or alias of the interface has words below its assignment."""
+    bare: list[str] = []
+    for module in pages.pages():
+        if module.startswith("llmguard_fallbacks.console."):
+            continue  # parts of the site, for its frame only
+        blocks = (written / f"{module}.rst").read_text().split(".. py:data:: ")[1:]
+        for block in blocks:
+            name, *lines = block.split(".. ")[0].splitlines()
+            said = [line for line in lines if line.strip() and "   :" not in line]
+            bare += [] if said else [f"{module}.{name}"]
+    assert [] == bare
+
+
 def test_every_verb_has_a_page_with_all_its_verbs(written: Path) -> None:
     """The command's reference is its help, to the last subcommand."""
     context = click.Context(cli, info_name="llmguard")

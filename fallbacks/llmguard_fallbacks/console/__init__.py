@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["INSTALL", "ConsoleSettings", "console_app"]
 
 INSTALL = "pip install 'llmguard-fallbacks[console]'"
+"""The command that installs what the console needs."""
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,9 @@ __all__ = [
 ]
 
 Redactor = Callable[[dict[str, object]], Mapping[str, object]]
+"""Takes the inputs as JSON and returns what a reviewer may see."""
 OutputRedactor = Callable[[object], object]
+"""Takes what a tier proposed and returns what a reviewer may see."""
 _LONGEST: Final = 20_000
 
 

@@ -12,6 +12,7 @@ from ._spill import replay
 __all__ = ["StoreLike", "folder_of", "opened", "replayed"]
 
 StoreLike = Store | str | os.PathLike[str] | None
+"""A store, its path or URL, or None for the configured one."""
 
 
 def opened(store: StoreLike, *, create: bool = True) -> Store:

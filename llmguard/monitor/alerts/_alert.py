@@ -13,6 +13,7 @@ from ...errors import ConfigError
 __all__ = ["RANKS", "Alert", "Severity"]
 
 Severity = Literal["info", "warning", "page"]
+"""`page` wakes somebody up, `warning` waits for the morning."""
 
 RANKS: Final[Mapping[Severity, int]] = {"info": 0, "warning": 1, "page": 2}
 """How much a severity weighs, to tell when an alert grew worse."""

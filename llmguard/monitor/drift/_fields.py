@@ -52,6 +52,7 @@ class Fields:
 
 
 NO_FIELDS: Final = Fields()
+"""Of a contract whose values are no objects."""
 
 
 def leaves(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

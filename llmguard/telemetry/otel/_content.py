@@ -14,6 +14,7 @@ from ..tracing import Content
 __all__ = ["CAPTURE", "Capture", "capture_of", "input_json", "output_json"]
 
 CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+"""The environment variable that decides about content."""
 
 
 class Capture(enum.StrEnum):

@@ -17,8 +17,10 @@ from ...errors import ConfigError
 __all__ = ["NAMES", "OPT_IN", "Names", "Profile", "profile_of"]
 
 Profile = Literal["released", "latest"]
+"""The released conventions, or those of their repository."""
 
 OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
+"""The environment variable that chooses the profile."""
 _LATEST: Final = "gen_ai_latest_experimental"
 
 
@@ -93,6 +95,7 @@ NAMES: Final[Mapping[Profile, Names]] = {
         usage_out_total="gen_ai.client.inference.usage.output_tokens",
     ),
 }
+"""All names of spans, metrics and attributes, by profile."""
 
 PARAMS: Final[Mapping[str, str]] = {
     "temperature": "gen_ai.request.temperature",
