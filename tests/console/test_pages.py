@@ -123,6 +123,21 @@ def test_reports_lead_to_their_documents(reader: Person, told: Scene) -> None:
     assert 404 == reader.get("/evidence/document/sha256:00").status_code
 
 
+def test_reports_can_be_chosen(reader: Person, told: Scene) -> None:
+    """By kind, function, version and route."""
+
+    def shown(query: str) -> tuple[int, int]:
+        page = reader.get(f"/evidence/rows?{query}").text
+        return page.count("/evidence/shadow/"), page.count("/evidence/document/")
+
+    assert (2, 4) == shown("")
+    assert (0, 2) == shown("kind=suite")
+    assert (2, 2) == shown("kind=shadow")
+    assert (1, 2) == shown(f"pin={told.new.id}")
+    assert (2, 0) == shown("function=app.other")
+    assert (0, 4) == shown("route=other")
+
+
 def test_a_shadow_shows_its_tail_side_by_side(reader: Person, told: Scene) -> None:
     """Changes with directions, the worst slice first, examples that can be chosen."""
     path = f"/evidence/shadow/{told.runs[-1]}"

@@ -102,6 +102,7 @@ def _listed(visit: Visit) -> dict[str, Any]:
     wanted = {
         "function": visit.query("function"),
         "pin": visit.query("pin"),
+        "route": visit.query("route"),
         "kind": choice(visit, "kind", _KINDS, ""),
     }
     found = evidence_list(

@@ -76,11 +76,13 @@ class EvidenceList:
         documents: Evidence, the newest first.
         shadows: Shadow runs, those that run first, then the newest.
         functions: What can be chosen.
+        routes: What shadows can be chosen by.
     """
 
     documents: tuple[EvidenceLine, ...]
     shadows: tuple[ShadowLine, ...]
     functions: tuple[str, ...]
+    routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,7 @@ def evidence_list(
     function: str = "",
     pin: str = "",
     kind: str = "",
+    route: str = "",
 ) -> EvidenceList:
     """Read what there is.
 
@@ -122,13 +125,19 @@ def evidence_list(
         function: Only about this function.
         pin: Only about this version.
         kind: `suite`, `shadow`, or empty for both.
+        route: Only shadows beside this route; evidence names functions, not routes.
     """
     known = lock.pins.get(pin) if lock and pin else None
-    rows = store.list_evidence(
-        function=function or None,
-        pin_digest=known.identity if known else None,
-        limit=_MOST,
-    )
+    # Suites name a version by what decides its behaviour, shadows by its whole entry.
+    digests = (known.identity, known.digest) if known else (None,)
+    rows = [
+        row
+        for digest in dict.fromkeys(digests)
+        for row in store.list_evidence(
+            function=function or None, pin_digest=digest, limit=_MOST
+        )
+    ]
+    rows.sort(key=lambda row: -row.at)
     lines = [_line(row) for row in rows]
     shown = [
         line
@@ -140,11 +149,13 @@ def evidence_list(
         _shadow(store, run, now)
         for run in sorted(runs, key=lambda one: (not one.running, -one.started_at))
         if pin in {"", run.pin} and kind in {"", "shadow"}
+        if route in {"", run.subject}
     ]
     return EvidenceList(
         documents=tuple(shown),
         shadows=tuple(shadows),
         functions=tuple(sorted({line.function for line in lines} | {function} - {""})),
+        routes=tuple(sorted({run.subject for run in runs})),
     )
 
 

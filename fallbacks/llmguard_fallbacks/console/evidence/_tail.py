@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmguard.shadow import Report
     from llmguard.shadow._estimate import Estimate
     from llmguard.shadow._examples import Example
-    from llmguard.shadow._judge import Rates
+    from llmguard.shadow._rates import Rates
     from llmguard.shadow.live import ShadowStatus
     from llmguard.store import ShadowRun, Store
 
