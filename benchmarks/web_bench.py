@@ -41,6 +41,7 @@ TAIL: Final = 1.1
 DEADLINE: Final = 1.0
 HERE: Final = Path(__file__).parent
 CONNECTIONS: Final = 16
+MEASURED: Final = {"throughput": "/s", "cpu": "ms", "p50": "ms", "p99": "ms"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,12 @@ class Service:
         text = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+)", text)
         return int(found[1]) / 1024 if found else 0.0
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU so far, all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def descriptors(self) -> int:
@@ -104,11 +111,22 @@ def _await(port: int) -> None:
     raise SystemExit(f"nothing answers on port {port}")
 
 
-def saturate(service: Service, seconds: float) -> float:
-    """Return answers per second from connections that never pause."""
+def saturate(service: Service, seconds: float) -> tuple[float, float]:
+    """Load it by connections that never pause.
+
+    Returns:
+        Answers per second, and the CPU milliseconds that the service took for one:
+        what others do on the machine changes the first, hardly the second.
+    """
+    before = service.cpu
+    answers, took = _answers(service, seconds)
+    return answers / took, (service.cpu - before) * 1e3 / max(answers, 1)
+
+
+def _answers(service: Service, seconds: float) -> tuple[int, float]:
     program = shutil.which("wrk")
     if program is None:
-        return asyncio.run(_closed(service.port, seconds))
+        return asyncio.run(_closed(service.port, seconds)), seconds
     url = f"http://127.0.0.1:{service.port}/ask/ticket"
     sizes = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
     done = subprocess.run(  # noqa: S603 - found on PATH
@@ -116,11 +134,11 @@ def saturate(service: Service, seconds: float) -> float:
     )
     if "Non-2xx" in done.stdout:
         raise SystemExit(done.stdout)
-    found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    return float(found[1]) if found else 0.0
+    found = re.search(r"(\d+) requests in ([\d.]+)s", done.stdout)
+    return (int(found[1]), float(found[2])) if found else (0, seconds)
 
 
-async def _closed(port: int, seconds: float) -> float:
+async def _closed(port: int, seconds: float) -> int:
     end, answered = time.monotonic() + seconds, 0
 
     async def one() -> None:
@@ -130,7 +148,7 @@ async def _closed(port: int, seconds: float) -> float:
             answered += 1
 
     await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
-    return answered / seconds
+    return answered
 
 
 def paced(service: Service, rate: float, seconds: float) -> Load:
@@ -153,8 +171,8 @@ def compare(url: str, *, millis: int, rounds: int, seconds: float) -> dict[str, 
         }
         for service in services.values():
             saturate(service, 2)
-        most = min(saturate(service, 2) for service in services.values())
-        rate = most * (0.5 if millis == 0 else 0.9)
+        most = min(saturate(service, 2)[0] for service in services.values())
+        rate = most * (0.4 if millis == 0 else 0.7)
         found = _rounds(services, rate=rate, rounds=rounds, seconds=seconds)
     return {"millis": millis, "rate": rate, **found}
 
@@ -164,19 +182,21 @@ def _rounds(
 ) -> dict[str, Any]:
     rng, names = random.Random(0), list(services)
     rows: dict[str, dict[str, list[float]]] = {
-        name: {"throughput": [], "p50": [], "p99": []} for name in names
+        name: {key: [] for key in MEASURED} for name in names
     }
     for _ in range(rounds):
         rng.shuffle(names)
         for name in names:
-            rows[name]["throughput"].append(saturate(services[name], seconds))
+            throughput, cpu = saturate(services[name], seconds)
+            rows[name]["throughput"].append(throughput)
+            rows[name]["cpu"].append(cpu)
         for name in names:
             load = paced(services[name], rate, seconds)
             rows[name]["p50"].append(quantile(load.seconds, 0.5) * 1e3)
             rows[name]["p99"].append(quantile(load.seconds, 0.99) * 1e3)
     ratios = {
         key: spread(rows["guarded"][key], rows["plain"][key], subtract=False)
-        for key in ("throughput", "p50", "p99")
+        for key in MEASURED
     }
     return {"ratios": ratios, **{name: rows[name] for name in services}}
 
@@ -184,7 +204,7 @@ def _rounds(
 def show(found: Mapping[str, Any]) -> None:
     """Print one comparison."""
     rows: list[list[object]] = []
-    for key, unit in (("throughput", "/s"), ("p50", "ms"), ("p99", "ms")):
+    for key, unit in MEASURED.items():
         both = [statistics.median(found[name][key]) for name in ("plain", "guarded")]
         ratio = found["ratios"][key]
         spans = [ratio["median"], ratio["low"], ratio["high"]]
