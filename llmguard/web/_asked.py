@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,6 +27,9 @@ _GRPC_UNITS: Final = {
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST_KEY: Final = 200
+_IDS: Final = random.Random()  # noqa: S311 - names requests; it guards nothing
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_IDS.seed)
 _TAKEN: Final = frozenset({"deadline", "key"})
 
 
@@ -91,7 +95,7 @@ def _request_id(seen: Seen, options: WebOptions) -> str:
     # It goes into logs and headers: what could break a line is replaced, not cleaned.
     if given and _ID.fullmatch(given):
         return given
-    return secrets.token_hex(16)
+    return f"{_IDS.getrandbits(128):032x}"
 
 
 def _key(seen: Seen, options: WebOptions) -> str | None:

@@ -10,6 +10,9 @@ from typing import Any, Final, TypeAlias
 __all__ = ["Connection"]
 
 _Message: TypeAlias = MutableMapping[str, Any]
+_SOON: Final = 0.05
+"""Seconds after which somebody looks whether the caller is still there: who answers
+sooner, without reading the request, is spared the task."""
 _AHEAD: Final = 64 * 1024
 """Bytes of a body read before the application asks; then the sender has to wait."""
 
@@ -45,6 +48,7 @@ class Connection:
         self._finished = False
         self._left = False
         self._task: asyncio.Task[Any] | None = None
+        self._reader: asyncio.Task[None] | None = None
         self._read: deque[_Message] = deque()
         self._ahead = 0
         self._arrived = asyncio.Event()
@@ -57,7 +61,7 @@ class Connection:
     ) -> None:
         """Run the application in this task, until it ends or the caller leaves."""
         self._task = asyncio.current_task()
-        reader = asyncio.create_task(self._read_ahead(), name="llmguard-request")
+        soon = asyncio.get_running_loop().call_later(_SOON, self._look)
         try:
             await app(scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -66,10 +70,13 @@ class Connection:
                 raise
         finally:
             self._finished = True
-            reader.cancel()
+            soon.cancel()
+            if self._reader is not None:
+                self._reader.cancel()
 
     async def receive(self) -> _Message:
         """Give the application the next message; at the end, that the caller left."""
+        self._watch()
         while not self._read:
             if self._gone is not None:
                 return self._gone
@@ -96,6 +103,15 @@ class Connection:
         elif message["type"] == "http.response.body" and not message.get("more_body"):
             self._finished = True
         await self._send(message)
+
+    def _look(self) -> None:
+        if not self._finished:
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._reader is None:
+            reading = self._read_ahead()
+            self._reader = asyncio.create_task(reading, name="llmguard-request")
 
     async def _read_ahead(self) -> None:
         try:

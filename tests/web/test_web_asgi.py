@@ -106,6 +106,27 @@ def test_a_background_task_survives_the_end_of_the_response(
         assert done.wait(10)
 
 
+def test_a_background_task_can_ask_whether_the_caller_left(
+    store: SqliteStore,
+) -> None:
+    """Also where nobody read the request before the response ended."""
+    from starlette.background import BackgroundTask
+
+    asked: list[bool] = []
+    app = FastAPI()
+
+    @app.get("/")
+    async def route(request: Request) -> Response:
+        async def later() -> None:
+            asked.append(await request.is_disconnected())
+
+        return Response("ok", background=BackgroundTask(later))
+
+    install(app, store=store, secret=SECRET)
+    assert 200 == TestClient(app).get("/").status_code
+    assert 1 == len(asked)
+
+
 def test_a_body_arrives_whole(store: SqliteStore) -> None:
     """Large, chunked, and with a method that usually has none."""
     app = FastAPI()
