@@ -45,7 +45,6 @@ myst_enable_extensions = ["colon_fence"]
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_docstring_signature = False  # Python's own docstrings look like signatures
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True

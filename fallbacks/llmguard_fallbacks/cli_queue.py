@@ -48,11 +48,19 @@ def queue(ctx: click.Context, store: str | None) -> None:
 
 @queue.command("list")
 @options(queue_option, json_option)
-@click.option("--state", "states", multiple=True, type=click.Choice(_STATES))
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(_STATES),
+    help="Only tickets in this state; repeat.",
+)
 @click.option("--all", "every", is_flag=True, help="Closed tickets too.")
 @click.option("--assignee", metavar="NAME", help="Only those kept for NAME.")
 @click.option("--holder", metavar="NAME", help="Only those that NAME holds.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1), help="How many."
+)
 @click.pass_obj
 def list_(
     url: str | None,

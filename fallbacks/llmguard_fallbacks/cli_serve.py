@@ -17,7 +17,13 @@ __all__ = ["serve"]
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="MODEL|ROUTE...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port; 0 for any free one.",
+)
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

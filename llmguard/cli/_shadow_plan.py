@@ -56,12 +56,41 @@ class _Share(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[repor
 
 @click.command("plan")
 @click.option("--traffic", type=_Traffic(), required=True, help="Requests a day.")
-@click.option("--sample", type=_Share(), default="10%", show_default=True)
-@click.option("--double", type=_Share(), default="25%", show_default=True)
-@click.option("--detect", type=_Share(), default="3%", show_default=True)
-@click.option("--floor", type=_Share(), default="9%", show_default=True)
 @click.option(
-    "--slice", "slice_share", type=_Share(), default="100%", show_default=True
+    "--sample",
+    type=_Share(),
+    default="10%",
+    show_default=True,
+    help="Share of the traffic that is shadowed.",
+)
+@click.option(
+    "--double",
+    type=_Share(),
+    default="25%",
+    show_default=True,
+    help="Share of those that are drawn twice.",
+)
+@click.option(
+    "--detect",
+    type=_Share(),
+    default="3%",
+    show_default=True,
+    help="Net divergence to declare, in points.",
+)
+@click.option(
+    "--floor",
+    type=_Share(),
+    default="9%",
+    show_default=True,
+    help="The incumbent's own noise.",
+)
+@click.option(
+    "--slice",
+    "slice_share",
+    type=_Share(),
+    default="100%",
+    show_default=True,
+    help="Share of the traffic that the claim is about.",
 )
 @click.option("--call-cost", type=float, help="What one call costs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

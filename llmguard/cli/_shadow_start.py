@@ -23,7 +23,9 @@ _KEPT = ("as_json", "url", "env", "reason", "route", "pin")
 @click.command("start")
 @click.argument("route")
 @click.argument("pin")
-@click.option("--share", default=0.05, show_default=True, type=_SHARE)
+@click.option(
+    "--share", default=0.05, show_default=True, type=_SHARE, help="Of the live calls."
+)
 @click.option(
     "--double", default=0.25, show_default=True, type=_SHARE, help="Of the sampled."
 )
@@ -31,8 +33,16 @@ _KEPT = ("as_json", "url", "env", "reason", "route", "pin")
 @click.option("--stratum", "shares", multiple=True, help="LABEL=VALUE:SHARE for one.")
 @click.option("--minimum", default=0, help="Sample strata densely up to this many.")
 @click.option("--cluster", default="", help="Label with the user or session.")
-@click.option("--hours", type=_SOME, default=48.0, show_default=True)
-@click.option("--max-calls", type=_ONE, default=10_000, show_default=True)
+@click.option(
+    "--hours", type=_SOME, default=48.0, show_default=True, help="Then it stops."
+)
+@click.option(
+    "--max-calls",
+    type=_ONE,
+    default=10_000,
+    show_default=True,
+    help="Model calls of all processes together.",
+)
 @click.option("--max-cost", type=_SOME, help="US dollars, by --prices.")
 @click.option("--prices", default="", help="TOML file of prices, on every host.")
 @click.option("--deadline", type=_SOME, help="Seconds for one draw.")
@@ -41,7 +51,13 @@ _KEPT = ("as_json", "url", "env", "reason", "route", "pin")
 @click.option("--drain", is_flag=True, help="Draw what waits when a process ends.")
 @click.option("--content", is_flag=True, help="Keep texts, redacted.")
 @click.option("--redact", default="pii", show_default=True, help="pii, none, MOD:FUNC.")
-@click.option("--keep-days", type=_SOME, default=14.0, show_default=True)
+@click.option(
+    "--keep-days",
+    type=_SOME,
+    default=14.0,
+    show_default=True,
+    help="How long pairs are kept.",
+)
 @click.option("--reason", default="", help="Why; kept in the ledger.")
 @env_option
 @json_option

@@ -43,8 +43,15 @@ _RATES: Final = (0.05, 0.15)
 @click.option(
     "--allowed", multiple=True, metavar="LABEL", help="Other detected labels fail."
 )
-@click.option("--tolerate", default=_RATES[0], show_default=True)
-@click.option("--unacceptable", default=_RATES[1], show_default=True)
+@click.option(
+    "--tolerate",
+    default=_RATES[0],
+    show_default=True,
+    help="A rate of your suite; said is what this detector would show.",
+)
+@click.option(
+    "--unacceptable", default=_RATES[1], show_default=True, help="The other rate of it."
+)
 @click.option("--show", default=3, show_default=True, help="Errors of each kind shown.")
 @click.option(
     "--out",

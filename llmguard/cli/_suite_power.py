@@ -24,8 +24,14 @@ _BIG = 20_000
 
 @click.command("power")
 @click.argument("name")
-@click.option("--runs", default=40, show_default=True, type=click.IntRange(min=1))
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--runs",
+    default=40,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Suites simulated per scenario.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the simulation.")
 @click.option("--baseline", is_flag=True, help="A journal stands in for the incumbent.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def power_command(

@@ -37,7 +37,13 @@ _THERE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--baseline", type=_THERE, help="Journal that stands in for the incumbent."
 )
 @click.option("--seed", type=int, help="Of the dispatch order; drawn unless given.")
-@click.option("--concurrency", default=8, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--concurrency",
+    default=8,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Calls at once, both versions together.",
+)
 @click.option("--max-calls", type=click.IntRange(min=1), help="Of both versions.")
 @click.option("--max-cost", type=float, metavar="USD", help="Needs known prices.")
 @click.option("--prices", type=_THERE, help="TOML: a table per model, see the docs.")

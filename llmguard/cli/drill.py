@@ -31,7 +31,13 @@ _PROCESS: Final = "drill"
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSONL file, one object of arguments per line.",
 )
-@click.option("--n", default=20, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--n",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many inputs, spread over what there is.",
+)
 @click.option("--tier", "tiers", multiple=True, help="Only this one; may be repeated.")
 @click.option("--reference/--no-reference", default=True, help="Ask the first tier.")
 @click.option(

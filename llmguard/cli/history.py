@@ -32,7 +32,13 @@ __all__ = ["history"]
 @click.command()
 @click.argument("route", required=False)
 @click.option("--until", type=Moment(), help="2026-11-29T20:15Z, 2h, 3d, epoch.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many moves; 0 for all.",
+)
 @click.option("--verify", is_flag=True, help="Walk the whole chain of hashes first.")
 @env_option
 @store_option

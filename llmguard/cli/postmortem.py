@@ -33,6 +33,7 @@ _FORMS = {"markdown": "md", "html": "html"}
     type=click.Choice(sorted(_FORMS)),
     default="markdown",
     show_default=True,
+    help="What is written.",
 )
 @click.option(
     "--output", type=click.Path(path_type=Path), help="File to write instead."

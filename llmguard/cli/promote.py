@@ -53,7 +53,12 @@ _FIRST = 500
     flag_value="10s",
     help="Until every live process has applied it; 10s.",
 )
-@click.option("--request", "file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--request",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write here what others are asked to approve; moves nothing.",
+)
 @click.option("--base-rev", type=int, help="Refuse when the route is elsewhere by now.")
 @who_options
 @env_option

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -76,3 +78,27 @@ def test_every_verb_has_help() -> None:
         shown = runner.invoke(cli, [verb, "--help"])
         assert 0 == shown.exit_code, shown.output
         assert "Usage:" in shown.output
+
+
+def _commands(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterator[click.Context]:
+    context = click.Context(command, info_name=name, parent=parent)
+    yield context
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            if found is not None and not found.hidden:
+                yield from _commands(found, inner, context)
+
+
+def test_every_command_and_option_says_what_it_is() -> None:
+    """Help begins with a sentence; no option is left to be guessed."""
+    silent: list[str] = []
+    for context in _commands(cli, "llmguard"):
+        path, command = context.command_path, context.command
+        first = (command.help or "").strip().partition("\n\n")[0]
+        silent += [] if first.endswith((".", ":")) else [path]
+        options = (one for one in command.params if isinstance(one, click.Option))
+        silent += [f"{path} {o.opts[-1]}" for o in options if not (o.help or o.hidden)]
+    assert [] == silent

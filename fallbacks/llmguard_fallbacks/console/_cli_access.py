@@ -232,9 +232,19 @@ def sessions(url: str | None, *, as_json: bool) -> None:
 @click.option("--actor", help="Only this user's.")
 @click.option("--action", help="Only this, or all below it: `login.`, `ticket.`.")
 @click.option("--target", help="Only on this ticket, user or path.")
-@click.option("--outcome", type=click.Choice(["ok", "refused", "failed"]))
+@click.option(
+    "--outcome",
+    type=click.Choice(["ok", "refused", "failed"]),
+    help="Only rows that ended so.",
+)
 @click.option("--days", type=click.FloatRange(0.0), help="Of the last days only.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many rows.",
+)
 @_json
 @click.pass_obj
 def audit(
@@ -271,10 +281,18 @@ def audit(
 
 @click.command()
 @click.option(
-    "--audit-days", default=365.0, show_default=True, type=click.FloatRange(0.0)
+    "--audit-days",
+    default=365.0,
+    show_default=True,
+    type=click.FloatRange(0.0),
+    help="Rows of the audit older than this go.",
 )
 @click.option(
-    "--session-days", default=30.0, show_default=True, type=click.FloatRange(0.0)
+    "--session-days",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0.0),
+    help="Sessions that ended earlier go.",
 )
 @_json
 @click.pass_obj

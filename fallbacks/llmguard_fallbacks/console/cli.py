@@ -33,7 +33,13 @@ class _Group(click.Group):
 @click.group(cls=_Group, invoke_without_command=True)
 @click.option("--store", metavar="URL", help="Path or URL of the store.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
-@click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--port",
+    default=8090,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port; 0 for any free one.",
+)
 @click.option(
     "--allow-host",
     "hosts",
@@ -73,7 +79,11 @@ class _Group(click.Group):
     help="Show proposals only after an own answer; `*` for all queues; repeat.",
 )
 @click.option(
-    "--audit-days", default=365.0, show_default=True, type=click.FloatRange(1)
+    "--audit-days",
+    default=365.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="How long the audit is kept.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Announce as one JSON line.")
 @click.pass_context

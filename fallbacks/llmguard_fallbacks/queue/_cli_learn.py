@@ -41,8 +41,15 @@ def cases() -> None:
 
 @cases.command("list")
 @options(_function, json_option)
-@click.option("--state", default="proposed", type=click.Choice(_STATES))
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--state",
+    default="proposed",
+    type=click.Choice(_STATES),
+    help="Only cases in this state.",
+)
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1), help="How many."
+)
 @click.pass_obj
 def list_(
     url: str | None, *, function: str | None, state: str, limit: int, as_json: bool

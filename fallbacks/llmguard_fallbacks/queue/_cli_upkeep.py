@@ -80,7 +80,9 @@ def purge(
 @click.command()
 @options(json_option)
 @click.option("--send", is_flag=True, help="Send what is due now.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1), help="How many."
+)
 @click.pass_obj
 def callbacks(url: str | None, *, send: bool, limit: int, as_json: bool) -> None:
     """Show callbacks that wait or were given up; `--send` sends those that are due.

@@ -137,9 +137,27 @@ def verify(*, lock: Path, as_json: bool) -> None:
     help="JSON Schema of the answers; a ticket's triage by default.",
 )
 @click.option("--prompt", help="One user message; a ticket by default.")
-@click.option("--tokens", default=64, show_default=True, type=click.IntRange(1))
-@click.option("--repeat", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--tokens",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Length of an answer at most.",
+)
+@click.option(
+    "--repeat",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How often; medians are shown.",
+)
+@click.option(
+    "--threads",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Threads of one answer.",
+)
 @click.option("--n-ctx", default=0, type=click.IntRange(0), help="0: the model's.")
 @click.option("--n-gpu-layers", default=0, help="-1 for all.")
 @_json
