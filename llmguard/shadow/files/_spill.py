@@ -26,10 +26,12 @@ _PART: Final = 4 * 2**20
 _MOST_PARTS: Final = 128
 _PACKED: Final = 8
 """Times that compressed lines grow, as a first guess."""
-_TOO_LARGE: Final = 2
+_TOO_LARGE: Final = 1.25
 _DEEPEST: Final = 3
 _SHOWN: Final = 20
 _BUFFER: Final = 1 << 16
+_BUFFERS: Final = 1 << 20
+"""Bytes that all files of one deal hold back together."""
 
 
 @dataclass(kw_only=True)
@@ -198,8 +200,9 @@ def _deal(
     lines: Iterator[tuple[str, Line]], folder: Path, count: int, *, salt: str
 ) -> None:
     with ExitStack() as stack:
+        held = max(_BUFFERS // count, 1 << 12)
         files = [
-            stack.enter_context((folder / f"{i:03}.part").open("wb", _BUFFER))
+            stack.enter_context((folder / f"{i:03}.part").open("wb", held))
             for i in range(count)
         ]
         for request, line in lines:
