@@ -45,7 +45,7 @@ TRAFFIC = 25.0
 """Calls a second."""
 LAST = "1.0 answers again"
 MOMENTS = {
-    "alarm.drift": "first alarm",
+    "alarm.": "first alarm",
     "probe.paired": "paired verdict",
     "rollback.automatic": "rolled back",
 }
@@ -151,7 +151,9 @@ class Play:
         promote(self.store, self.old)
         self.checked = scenario == "breaker"
         self.triage = guarded(checked=self.checked)
-        self.monitor = llmguard.monitor.start(learn=learn, per_second=rate)
+        self.monitor = llmguard.monitor.start(
+            learn=learn, per_second=rate, postmortems=folder / "postmortems"
+        )
         self.draw = tickets(random.Random(11))
         self.seen: dict[str, tuple[int, float]] = {}
         self.n = self.invalid = self.lost = 0
@@ -216,7 +218,7 @@ class Play:
             "threats that reached nobody": self.lost,
             "alarms": [
                 [event.detail["family"], event.detail["shifts"]]
-                for event in self.store.events.list(env="prod", kind="alarm.drift")
+                for event in self.store.events.list(env="prod", kind="alarm.")
             ],
         }
         for event in self.store.events.list(env="prod", kind="probe.paired"):
@@ -224,6 +226,8 @@ class Play:
         for alert in alerts.recent():
             if alert.severity == "page":
                 found["people were told"] = f"{alert.signal}: {alert.evidence}"
+        for event in self.store.events.list(env="prod", kind="postmortem.written"):
+            found["post-mortem"] = dict(event.detail)
         active = self.store.ledger.route_state("prod", "triage").active
         found["serves"] = "triage-1.0" if active == self.old.id else "triage-1.1"
         return found

@@ -49,11 +49,13 @@ class Said:
         kind: How the call ended.
         hashed: Embedding of the text, 256 numbers; None when it failed.
         decisions: Value of every field that is a decision, by path.
+        broken: Names of the contract's checks that it does not pass.
     """
 
     kind: Kind
     hashed: Sequence[float] | None = None
     decisions: Mapping[str, object] | None = None
+    broken: tuple[str, ...] = ()
 
 
 def failed(kind: Kind) -> bool | None:

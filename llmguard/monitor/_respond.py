@@ -12,6 +12,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..breaker import State, Transition
@@ -20,6 +21,7 @@ from ..guard._forks import renew_after_fork
 from ..guard._runtime import default_runtime
 from ._cases import TOGETHER, Case, case_of
 from ._paired import Said
+from ._review import write_review
 from ._sites import guard_named, pin_named
 from .probe import CANARIES, PAIRS, Asker, Probe, compare, probe
 
@@ -53,6 +55,8 @@ class Responder:
             before and was promoted without evidence, or than itself at its promotion;
             `never`, nothing.
         probes: False to only tell of alarms; quarantines are still answered.
+        postmortems: Folder that the post-mortem of an upgrade is written into when it
+            is rolled back; None for no file. The event and the alert name it.
         runtime: Where time and breakers come from; the process's own by default.
     """
 
@@ -62,11 +66,13 @@ class Responder:
         canaries: Mapping[str, Inputs] | None = None,
         on_change: Literal["unaccepted", "never"] = "unaccepted",
         probes: bool = True,
+        postmortems: str | Path | None = None,
         runtime: Any = None,
     ) -> None:
         self._canaries = dict(canaries or {})
         self._on_change = on_change
         self._probes = probes
+        self._folder = None if postmortems is None else Path(postmortems)
         self._runtime = runtime
         self._monitor: Monitor | None = None
         self._listening = False
@@ -296,10 +302,16 @@ class Responder:
             return
         if not moved.entries:
             return  # somebody was faster
+        review = write_review(
+            case.store, monitor.env, case.site.route, folder=self._folder
+        )
+        if review is not None:
+            monitor.teller.event("postmortem.written", case.site, review, case.store)
         monitor.teller.alert(
             case.site,
             "rollback.automatic",
             f"{moved.serves} serves {case.site.route!r} again: {reason}",
+            detail=review or {},
             command=f"llmguard resume {case.site.pin}",
             severity="page",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from ..guard import on_exchange
@@ -23,6 +24,7 @@ def start(
     on_change: Literal["unaccepted", "never"] = "unaccepted",
     probes: bool = True,
     rollback: bool = True,
+    postmortems: str | Path | None = None,
     **options: Any,
 ) -> Monitor:
     """Watch this process's guarded functions; a second call changes nothing.
@@ -32,6 +34,7 @@ def start(
         on_change: See `Responder`.
         probes: False to only tell of drift.
         rollback: False to only tell of quarantines too: people decide everything.
+        postmortems: Folder for the post-mortem that is written at a rollback.
         options: As `Monitor` takes them.
 
     Returns:
@@ -46,7 +49,10 @@ def start(
             responder = None
             if rollback:
                 responder = Responder(
-                    canaries=canaries, on_change=on_change, probes=probes
+                    canaries=canaries,
+                    on_change=on_change,
+                    probes=probes,
+                    postmortems=postmortems,
                 )
             _current = Monitor(responder=responder, **options).start()
             on_exchange(_use_store)

@@ -107,7 +107,7 @@ def _outputs(store: Store, env: str, now: float) -> list[Family]:
 def _alarms(store: Store, env: str, now: float) -> Family:
     """Return how many drift alarms the last day has seen, per version and family."""
     sums: Counter[tuple[str, str, str]] = Counter()
-    for event in store.events.list(env=env, kind="alarm.", since=now - _DAY):
+    for event in store.events.list(env=env, kind="alarm.drift", since=now - _DAY):
         function = str(event.detail.get("function", ""))
         sums[function, event.pin, str(event.detail.get("family", ""))] += 1
     names = ("function", "pin", "family")

@@ -6,6 +6,7 @@ a live stream that looks different may be the same version on other inputs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -36,6 +37,7 @@ PAIRS: Final = 100
 
 _LEAST: Final = 10
 _CLEAR: Final = 0.2
+_NAMED: Final = 5
 """P-value below which "the same" is not said yet: twice as many inputs are asked."""
 Verdict = Literal["worse", "changed", "same", "undecided"]
 """How the version compares with the one before it, on the same inputs."""
@@ -115,7 +117,10 @@ class Asker:
         from .drift import hash_text, value_text
 
         if trial.kind is not Kind.OK:
-            return Said(kind=trial.kind)
+            attempt = trial.attempt
+            violations = () if attempt is None else attempt.violations
+            checks = dict.fromkeys(each.check for each in violations)
+            return Said(kind=trial.kind, broken=tuple(checks))
         contract = self._guard.contract
         document: Any = trial.value
         if contract is not None and not contract.is_text:
@@ -145,15 +150,18 @@ def compare(
         inputs: Arguments by name, a fair sample of the traffic.
         most: Pairs that are asked at most.
     """
-    test = FailureTest()
+    test, broken = FailureTest(), Counter[str]()
     for each in inputs[:most]:
-        one, two = failed(asked(newer, each).kind), failed(asked(older, each).kind)
+        said = asked(newer, each)
+        one, two = failed(said.kind), failed(asked(older, each).kind)
         if one is None or two is None:
             continue
         test.add(newer=one, older=two)
+        if one and not two:
+            broken.update(f"fails {name}" for name in said.broken or (said.kind.value,))
         if test.decided:
             break
-    return _probe(test, asked)
+    return _probe(test, asked, moves=dict(broken.most_common(_NAMED)))
 
 
 def probe(

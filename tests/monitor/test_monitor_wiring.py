@@ -188,6 +188,9 @@ def test_a_silent_inversion_is_seen_by_its_field_and_judged_on_the_same_inputs(
     assert "urgent True -> False" in verdict.detail["moves"]
     breaker = w.runtime.breakers.get(w.watched.name, w.watched.new.id)
     assert breaker.status is State.QUARANTINED
+    (review,) = w.events("postmortem.written")
+    assert "urgent True -> False" in review.detail["names"]
+    assert "--upgrade" in review.detail["command"]
     alerts.flush()
     assert "rollback.automatic" in {one.signal for one in told}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
@@ -19,6 +20,7 @@ __all__ = ["Change", "Example", "PostMortem", "gather", "route_of", "upgrades_of
 
 _EXAMPLES: Final = 5
 _CUT: Final = 600
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,8 @@ class PostMortem:
         detected: The first sign that it was bad; None when there was none.
         calls: Calls that asked the version first, in all.
         calls_to_detection: Those until the first sign; None without one.
-        slices: What the evidence names: assertions that blocked, and the slices of the
-            traffic that diverged most.
+        slices: What the evidence names: assertions that blocked, the slices of the
+            traffic that diverged most, and the decisions that paired probes saw move.
         examples: Captured requests, the most severe first.
     """
 
@@ -178,7 +180,7 @@ def gather(
         detected=sign,
         calls=calls_between(after, now),
         calls_to_detection=None if sign is None else calls_between(after, sign.at),
-        slices=_slices(evidence, examples),
+        slices=_slices(evidence, examples, _moves(store, upgrade)),
         examples=examples,
     )
 
@@ -269,10 +271,21 @@ def _examples(store: Store, upgrade: Upgrade) -> list[Example]:
     return sorted(found, key=lambda one: (one.rung, -one.at))[:_EXAMPLES]
 
 
+def _moves(store: Store, upgrade: Upgrade) -> list[str]:
+    """Return the decisions that paired probes saw move, the most frequent first."""
+    counts: Counter[str] = Counter()
+    for event in store.events.list(
+        env=upgrade.env, pin=upgrade.pin, kind="probe.paired", since=upgrade.exposed
+    ):
+        moved = cast("Mapping[str, int]", event.detail.get("moves") or {})
+        counts.update({name: int(n) for name, n in moved.items()})
+    return [name for name, _ in counts.most_common(_NAMED)]
+
+
 def _slices(
-    evidence: Sequence[EvidenceRow], examples: Sequence[Example]
+    evidence: Sequence[EvidenceRow], examples: Sequence[Example], moves: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return what suites blocked for, and the slices that shadows and pairs name."""
+    """Return what suites blocked for, and what shadows, pairs and probes name."""
     named: list[str] = []
     for row in evidence:
         body: dict[str, Any] = json.loads(row.body)
@@ -283,4 +296,5 @@ def _slices(
             if one.get("status") == Status.BLOCKED and one.get("gating")
         ]
     named += [one.stratum for one in examples]
+    named += moves
     return tuple(dict.fromkeys(name for name in named if name))
