@@ -270,6 +270,9 @@ def run(scenario: str, calls: int, learn: int, rate: float) -> dict[str, Any]:
         began = time.monotonic()
         play.call()
         time.sleep(max(began + 1 / TRAFFIC - time.monotonic(), 0.0))
+    responder = play.monitor._responder  # noqa: SLF001 - it writes the post-mortem
+    if responder is not None:
+        responder.wait(30)
     found = play.figures()
     llmguard.monitor.stop()
     return found
