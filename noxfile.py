@@ -217,10 +217,9 @@ def clean_uv(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def bench(session: nox.Session) -> None:
-    """Print timings as ratios, each beside its baseline or peer in the same run."""
+    """Run every benchmark, keep its results, write the page; `-- NAME` for one."""
     _install(session, "test")
-    for script in sorted((ROOT / "benchmarks").glob("[!_]*.py")):
-        session.run("python", str(script), *session.posargs)
+    session.run("python", "benchmarks/run_all.py", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +89,34 @@ def test_every_script_can_be_run() -> None:
     """`nox -s bench` runs each file of the folder; helpers must not wait for input."""
     for helper in sorted(FOLDER.glob("_*.py")):
         assert "" == _run(helper.name)
+
+
+def _runner() -> Any:
+    spec = importlib.util.spec_from_file_location("run_all", FOLDER / "run_all.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_published_figure_has_its_command() -> None:
+    """A page names scripts that are there, and the page of results what was kept."""
+    runner = _runner()
+    known = {*runner.scripts(), "run_all"}
+    for file, names in runner.sources():
+        assert known >= set(names), file.name
+    page = runner.PAGE.read_text(encoding="utf-8")
+    kept = sorted(runner.RESULTS.glob("*.json"))
+    assert kept
+    for file in kept:
+        one = json.loads(file.read_text())
+        assert one["script"] in known
+        assert one["printed"].strip() in page
+
+
+def test_one_benchmark_of_the_suite() -> None:
+    """A quick run says what became of it, and keeps nothing."""
+    before = {file: file.stat().st_mtime for file in FOLDER.glob("results/*")}
+    assert "import_bench: done" in _run("run_all.py", "import_bench", "--quick")
+    assert before == {file: file.stat().st_mtime for file in FOLDER.glob("results/*")}

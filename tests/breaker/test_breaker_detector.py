@@ -107,6 +107,38 @@ def test_a_detector_refuses_what_it_cannot_watch() -> None:
         EDetector(p0=0.1).update_batch(calls=2, fails=3)
 
 
+@pytest.mark.parametrize("p0", [-0.1, 1, 1.5])
+def test_rates_that_are_none_are_refused(p0: float) -> None:
+    """Nothing can be watched that always fails, or never may."""
+    with pytest.raises(ConfigError, match=f"`p0` is {p0}"):
+        EDetector(p0=p0)
+
+
+def test_batches_are_counted() -> None:
+    """Calls and failures add up over batches."""
+    detector = EDetector(p0=0.1)
+    detector.update_batch(calls=3, fails=1)
+    detector.update_batch(calls=5, fails=2)
+    assert (8, 3) == (detector.calls, detector.fails)
+
+
+def test_alternatives_lie_above_p0_and_below_one() -> None:
+    """Others would be no alternatives, and would weaken the rest."""
+    only = EDetector(p0=0.1, alternatives=(0.5,))
+    more = EDetector(p0=0.1, alternatives=(0.1, 0.5, 1.0, 1.5))
+    for failed in (True, False, True, True, False):
+        assert only.update(failed=failed) == more.update(failed=failed)
+        assert only.evidence == more.evidence
+
+
+def test_it_trips_at_the_threshold_itself() -> None:
+    """One failure at twice p0 doubles the evidence, exactly."""
+    one = EDetector(p0=0.25, alternatives=(0.5,), threshold=2.0)
+    assert one.update(failed=True)
+    batch = EDetector(p0=0.25, alternatives=(0.5,), threshold=2.0)
+    assert batch.update_batch(calls=1, fails=1)
+
+
 def test_a_high_p0_still_looks_above_itself() -> None:
     """When every alternative lies below p0, one half-way to 1 is watched."""
     detector = EDetector(p0=0.9, threshold=100.0)

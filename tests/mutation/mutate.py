@@ -63,6 +63,7 @@ CONFIG: Final = """
 [tool.mutmut]
 paths_to_mutate = [{module!r}]
 tests_dir = {tests!r}
+pytest_add_cli_args = ["-m", "not slow", "-p", "no:cacheprovider"]
 also_copy = ["llmguard", "fallbacks", "models", "tests", "pyproject.toml"]
 """
 KILLED: Final = frozenset({"killed", "timeout", "suspicious", "segfault"})
@@ -107,9 +108,15 @@ def run(name: str, *, diffs: bool) -> dict[str, object]:
         "mutants": len(states),
         "killed": len(states) - len(survivors),
         "survivors": shown if diffs else survivors,
-        "problem": "" if states else (done.stdout + done.stderr)[-2000:],
+        "problem": _problem(states, done.stdout + done.stderr),
         "seconds": round(time.monotonic() - began),
     }
+
+
+def _problem(states: Mapping[str, str], told: str) -> str:
+    """Say why mutants were not tried: most often, the tests fail without any."""
+    untried = sum(state in {"not checked", "no tests"} for state in states.values())
+    return told[-2000:] if untried or not states else ""
 
 
 def _states(folder: Path) -> dict[str, str]:
