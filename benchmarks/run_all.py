@@ -165,7 +165,8 @@ def main() -> int:
             RESULTS.mkdir(exist_ok=True)
             file = RESULTS / f"{name}.json"
             file.write_text(json.dumps(one, indent=1, ensure_ascii=False) + "\n")
-    if not options.quick:
+            PAGE.write_text(page(), encoding="utf-8")
+    if options.page:
         PAGE.write_text(page(), encoding="utf-8")
     return 1 if failed else 0
 
