@@ -216,9 +216,13 @@ class SqlStore(ABC):
         """What processes applied, what providers served, how arms did."""
         return self._metrics[3]
 
-    @cached_property
+    @property
     def calls(self) -> SqlCalls:
         """A sample of the last calls."""
+        return self._calls
+
+    @cached_property
+    def _calls(self) -> SqlCalls:
         return SqlCalls(self._metrics[0], clock=self._clock)
 
     @property

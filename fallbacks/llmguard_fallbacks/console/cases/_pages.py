@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlencode
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["cases_page", "decide"]
 
-_STATES: Final = ("proposed", "accepted", "dismissed")
+_STATES: Final[Mapping[str, CaseState]] = {
+    "proposed": "proposed",
+    "accepted": "accepted",
+    "dismissed": "dismissed",
+}
 _PAGE: Final = 25
 
 
@@ -42,10 +47,9 @@ def cases_page(visit: Visit) -> Response:
 
 
 def _page(visit: Visit, *, wrong: str = "", at: str = "") -> Response:
-    state = visit.query("state", "proposed")
-    state = state if state in _STATES else "proposed"
+    state = _STATES.get(visit.query("state"), "proposed")
     found = visit.store.feedback.cases(
-        state=cast("CaseState", state),
+        state=state,
         function=visit.query("function") or None,
         limit=_PAGE + 1,
     )
@@ -55,7 +59,7 @@ def _page(visit: Visit, *, wrong: str = "", at: str = "") -> Response:
         status=422 if wrong else 200,
         cases=shown,
         more=len(found) > _PAGE,
-        states=_STATES,
+        states=tuple(_STATES),
         state=state,
         function=visit.query("function"),
         decides=visit.principal.may("approve"),
@@ -76,8 +80,8 @@ def _shown(visit: Visit, case: ProposedCase) -> Shown | None:
 @require("approve")
 def decide(visit: Visit) -> Response:
     """Accept or dismiss a case."""
-    ticket_id, state = visit.param("ticket_id"), visit.posted("decide")
-    if state not in _STATES:
+    ticket_id, state = visit.param("ticket_id"), _STATES.get(visit.posted("decide"))
+    if state is None:
         raise RefusedError(422, "accept or dismiss it", code="state")
     try:
         record = visit.store.tickets.get(ticket_id)
@@ -94,7 +98,7 @@ def decide(visit: Visit) -> Response:
     try:
         visit.store.feedback.decide(
             ticket_id,
-            state=cast("CaseState", state),
+            state=state,
             actor=visit.principal.name,
             note=visit.posted("note").strip(),
             inputs=inputs,
