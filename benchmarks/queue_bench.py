@@ -213,7 +213,7 @@ def _steps(url: str, n: int) -> dict[str, Callable[[], object]]:
 
 
 def _alternate(
-    few: Callable[[], object], lots: Callable[[], object], rounds: int = 60
+    few: Callable[[], object], lots: Callable[[], object], rounds: int = 100
 ) -> tuple[float, float]:
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 5):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from ..store import QueueStats, Store
+from ..store import LATE_CAP, QueueStats, Store
 from ..telemetry.families import Family, Sample, row_families
 from ..telemetry.tally import Count
 from ._ends import days_left
@@ -177,7 +177,7 @@ def queue_families(store: Store) -> list[Family]:
         ),
         gauge(
             "queue_overdue",
-            "Waiting tickets past their due time; 1000 stands for more too.",
+            f"Waiting tickets past their due time; {LATE_CAP} stands for more too.",
             lambda one: one.late,
         ),
         gauge(

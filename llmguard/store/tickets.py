@@ -45,7 +45,7 @@ MAX_LOSSES: Final = 5
 
 _EQUAL: Final = Agreement()
 _EXPIRE: Final = Expiry()
-LATE_CAP: Final = 1_000
+LATE_CAP: Final = 100
 """What `stats` counts of late tickets and callbacks; more are told as this many."""
 
 

@@ -92,11 +92,10 @@ def test_sqlite_takes_as_many_steps(tmp_path: Path) -> None:
     grown = {
         name: (few[name], many[name])
         for name in few
-        if many[name] > 2 * few[name] + 1 and name != "stats"
+        # Late tickets are counted up to a bound that a thousand do not reach.
+        if many[name] > (3 if name == "stats" else 2) * few[name] + 1
     }
     assert grown == {}
-    # It counts late tickets, up to a bound; few have fewer.
-    assert many["stats"] < 400
 
 
 class _Explaining:
