@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 
+from .. import config
 from ..clock import Clock
+from ..errors import ConfigError, StoreError
 from ._access import SqlAccess
 from ._activity import SqlActivity
 from ._breaker_counts import SqlBreakerCounts
@@ -22,11 +25,13 @@ from ._feedback import SqlFeedback
 from ._ledger import SqlLedger
 from ._monitoring import SqlMonitor
 from ._shadow import SqlShadow
+from ._ticket_signals import count_reviews
 from ._tickets import SqlTickets
 from ._traffic import SqlTraffic
 from .backend import StoreHealth
 from .evidence import EvidenceRow, Signature
 from .protocol import BreakerCount, BreakerRow
+from .tickets import TicketRecord
 
 __all__ = ["SqlStore"]
 
@@ -55,9 +60,17 @@ class SqlStore(ABC):
         self._ledger = SqlLedger(main, clock=clock)
         self._monitor = SqlMonitor(main, clock=clock)
         self._shadow = SqlShadow(main, clock=clock)
-        self._tickets = SqlTickets(main, clock=clock, max_losses=max_losses)
+        self._tickets = SqlTickets(
+            main, clock=clock, max_losses=max_losses, answered=self._learn
+        )
         self._callbacks = SqlCallbacks(main, clock=clock)
         self._feedback = SqlFeedback(main, clock=clock)
+
+    def _learn(self, ticket: TicketRecord) -> None:
+        """Count what an answer says of versions; a count is not worth an answer."""
+        if ticket.outputs:
+            with suppress(StoreError, ConfigError):
+                count_reviews(self.counts, config.load().env, ticket)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._url!r})"

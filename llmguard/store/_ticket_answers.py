@@ -66,7 +66,7 @@ class AnsweredTickets(TicketTable):
                 answer=text,
             )
 
-        return self._settle(
+        done = self._settle(
             ticket_id,
             end,
             wanted="answered",
@@ -75,6 +75,9 @@ class AnsweredTickets(TicketTable):
             roles=roles,
             repeated=repeated,
         )
+        if self._answered is not None and done.state is TicketState.ANSWERED:
+            self._answered(done)
+        return done
 
     def reject(
         self,

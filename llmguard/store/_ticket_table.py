@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..clock import Clock
 from . import _ticket_steps as steps
 from ._database import Connection, Database
@@ -18,14 +20,21 @@ class TicketTable:
         database: Where the tickets are.
         clock: Gives the epoch seconds of leases and records.
         max_losses: Leases that may lapse before a ticket is `dead`.
+        answered: Is told of each answered ticket, once it is durable.
     """
 
     def __init__(
-        self, database: Database, *, clock: Clock, max_losses: int = MAX_LOSSES
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        max_losses: int = MAX_LOSSES,
+        answered: Callable[[TicketRecord], object] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._max_losses = max_losses
+        self._answered = answered
 
     def _sweep(self, connection: Connection, now: float, limit: int) -> int:
         return steps.sweep(

@@ -157,3 +157,22 @@ def test_differences_are_none_for_equals_alone(left: object, right: object) -> N
     assert sorted(differences(left, right)) == sorted(differences(right, left))
     if not differences(left, right):
         assert left == right
+
+
+def test_versions_are_counted_by_what_people_answered(
+    store: Store, new_ticket: New
+) -> None:
+    """Once a ticket, as signals that no objective counts as a corrected answer."""
+    for value in (RIGHT, WRONG, WRONG):
+        new = _proposed(new_ticket, value)
+        store.tickets.enqueue(new)
+        held = store.tickets.claim(reviewer="ann")
+        assert held is not None
+        for _ in range(2):
+            store.tickets.answer(new.id, RIGHT, reviewer="ann", token=held.lease_token)
+    rows = [row for row in store.counts.sums("prod") if row.measure == "signal"]
+    found = {(row.function, row.pin, row.label): row.n for row in rows}
+    assert found == {
+        ("app.f", "p-1", "reviewed_right"): 1,
+        ("app.f", "p-1", "reviewed_wrong"): 2,
+    }

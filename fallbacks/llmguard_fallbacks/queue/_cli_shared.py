@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from llmguard.errors import ConfigError, LLMGuardError, StoreError
-from llmguard.store import Store, TicketRecord
+from llmguard.store import Store, TicketRecord, TicketState
 from llmguard.store import TicketUnknownError as Unknown
 
 from . import _text as text
@@ -107,6 +107,9 @@ def print_closed(record: TicketRecord, *, as_json: bool) -> None:
     if as_json:
         print_json(text.as_json(record))
     else:
+        if record.opinions and record.state is TicketState.OPEN:
+            click.echo(f"noted; it waits for another answer: {record.id}")
+            return
         by = f" by {record.closed_by}" if record.closed_by else ""
         click.echo(f"{record.state}{by}: {record.id}")
 

@@ -34,7 +34,8 @@ __all__ = [
 
 _WIDE = 60
 _MEASURES = (
-    "OLDEST", "LATE", "TO CLAIM", "TO CLOSE", "LEASES LOST", "CALLBACKS DUE", "DEAD",
+    "OLDEST", "LATE", "TO CLAIM", "TO CLOSE", "LEASES LOST", "CALLBACKS DUE",
+    "GIVEN UP",
 )  # fmt: skip
 
 
@@ -283,6 +284,7 @@ def next_steps(record: TicketRecord, *, token: str = "") -> str:
         f"llmguard queue reject {base} --reason ...",
     ]
     if token:
+        lines.append(f"llmguard queue skip {base} --reason ...")
         lines.append(f"llmguard queue release {base}")
     else:
         lines.insert(0, f"llmguard queue claim {record.id}")
