@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ._database import Connection, Row
-from ._ticket_steps import fetch
+from ._ticket_rows import SELECT, record
 from ._ticket_union import union
 from .tickets import EVERY_ROLE, TicketRecord
 
 __all__ = ["next_open"]
 
-_NEXT = (
+_KEYS = (
     "SELECT -t.priority AS urgency, coalesce(t.due_at, 1e300) AS due, t.id, t.queue, "
     "t.role FROM tickets t "
+)
+_NEXT = (
     "WHERE t.state = 'open' AND t.queue = ? AND t.role = ? "
     "AND t.assignee IN ('', ?) "
     "AND NOT (t.opinions > 0 AND EXISTS (SELECT 1 FROM ticket_opinions o "
@@ -61,11 +63,11 @@ def _first(
         places = _by_urgency(connection, sql, places, names)
     for place in places:
         row = connection.execute(
-            sql + connection.dialect.skip_locked,
+            SELECT + sql + connection.dialect.skip_locked,
             (place["queue"], place["role"], *names),
         ).fetchone()
         if row is not None:
-            return fetch(connection, row[2])
+            return record(row)
     return None
 
 
@@ -74,5 +76,5 @@ def _by_urgency(
 ) -> list[Row]:
     by_name = {(place["queue"], place["role"]): place for place in places}
     each = [(*name, *names) for name in by_name]
-    firsts = sorted(tuple(row) for row in union(connection, sql, each))
+    firsts = sorted(tuple(row) for row in union(connection, _KEYS + sql, each))
     return [by_name[row[3], row[4]] for row in firsts]

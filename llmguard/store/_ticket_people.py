@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from . import _ticket_steps as steps
 from ._database import Connection
@@ -119,6 +120,8 @@ class SharedTickets(TicketTable):
             if ticket.assignee not in {"", reviewer}:
                 connection.execute(_KEEP, ("", ticket.id))
             holder = ticket.claimed_by or ticket.assignee
+            if ticket.assignee != reviewer:
+                ticket = replace(ticket, assignee="")
             return steps.claim(
                 connection,
                 ticket,

@@ -7,10 +7,12 @@ it, so that what it read is still true when it writes.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
 
 from ._database import Connection, Row
 from ._ids import new_token
-from ._ticket_rows import SELECT, encode, record
+from ._ticket_rows import SELECT, decode, encode, record
 from .policies import Expiry
 from .problems import (
     AssignedError,
@@ -166,7 +168,21 @@ def move(
     )
     if ticket.callbacks and to in CLOSED and ticket.state not in CLOSED:
         connection.execute(_ARM, (now, ticket.id))
-    return fetch(connection, ticket.id)
+    return _moved(ticket, to, values)
+
+
+def _moved(
+    ticket: TicketRecord, to: TicketState, values: dict[str, Any]
+) -> TicketRecord:
+    """Return a ticket as its row now is; asking the database again takes a while."""
+    changes = dict(values)
+    if "answer" in changes:
+        text = changes["answer"]
+        changes["answered"] = text is not None
+        changes["answer"] = None if text is None else decode(text)
+    if "adjudicating" in changes:
+        changes["adjudicating"] = bool(changes["adjudicating"])
+    return replace(ticket, state=to, **changes)
 
 
 def lapse(
