@@ -23,7 +23,7 @@ REPOSITORY = "https://github.com/llmguard/llmguard"
 _LOG = logging.getLogger(__name__)
 _OUTSIDE = re.compile(r"\]\(\.\./([^)#\s]+)")
 _VARIABLE = re.compile(r"(^|\.)[A-Z][a-z]?$")
-_NO_PYTHON = re.compile(r"(?<=[=(, ])<[^<>]+>")
+_NO_PYTHON = re.compile(r"(?<=[=(, ])<(?:[^<>]|<[^<>]*>)+>")
 _PARAGRAPH = re.compile(r"(?!\.\. |[-*] |\d+\. |.*::$|[A-Z][a-z]+:$)\S")
 _COLON = "\uf03a"
 

@@ -64,6 +64,13 @@ class Prompt:
 
     Raises:
         ConfigError: A template that does not parse, an unknown role or engine.
+
+    Examples:
+        Values are inserted once, and never read as templates.
+
+        >>> sort = Prompt("Sort: {ticket}", system="Answer with one word.")
+        >>> [message["content"] for message in sort.format(ticket="{x}").as_dicts()]
+        ['Answer with one word.', 'Sort: {x}']
     """
 
     __slots__ = ("_digest", "_engine", "_name", "_templates", "_variables")

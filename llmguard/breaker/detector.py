@@ -34,6 +34,12 @@ def upper_rate(failures: int, calls: int, *, confidence: float = 0.95) -> float:
 
     Raises:
         ConfigError: `failures` is negative or more than `calls`.
+
+    Examples:
+        Nothing failed in 300 calls: the rate may still be one in a hundred.
+
+        >>> round(upper_rate(0, 300), 4)
+        0.0099
     """
     if not 0 <= failures <= calls:
         raise ConfigError(

@@ -61,6 +61,14 @@ class Contract:
 
     Raises:
         ConfigError: An argument is wrong; the message says how to repair it.
+
+    Examples:
+        >>> from typing import Literal
+        >>> from llmguard import Reply
+        >>> yes_or_no = Contract(Literal["yes", "no"], parse="text")
+        >>> verdict = yes_or_no.judge(Reply(text="perhaps"))
+        >>> print(verdict.kind, verdict.violations[0])
+        schema (whole answer): must be one of 'yes' or 'no'; the answer has "perhaps"
     """
 
     __slots__ = (

@@ -133,6 +133,12 @@ def classify(
         model: The name.
         endpoint: Base URL, which tells whose names an "openai" server uses.
         options: The pin's options; hold the hash where models are files.
+
+    Examples:
+        >>> classify("openai", "gpt-4o").version_class
+        'alias'
+        >>> classify("openai", "gpt-4o-2024-08-06").version_class
+        'versioned'
     """
     table = naming()
     scheme = table.scheme(provider, endpoint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import importlib.util
 import json
 import re
@@ -120,3 +122,24 @@ def test_who_runs_the_others_exists() -> None:
     assert set(PAGES) >= ELSEWHERE.keys()
     for test in ELSEWHERE.values():
         assert (DOCS.parent / test).exists(), test
+
+
+SOURCES = (DOCS.parent, DOCS.parent / "fallbacks", DOCS.parent / "models")
+
+
+def _with_sessions() -> list[str]:
+    """Return the modules whose docstrings show a session."""
+    return [
+        ".".join(path.relative_to(root).with_suffix("").parts)
+        for root in SOURCES
+        for path in sorted(root.glob("llmguard*/**/*.py"))
+        if ">>> " in path.read_text() and "templates" not in path.parts
+    ]
+
+
+@pytest.mark.parametrize("name", _with_sessions())
+def test_sessions_of_docstrings(name: str) -> None:
+    """A docstring prints what it says."""
+    done = doctest.testmod(importlib.import_module(name.removesuffix(".__init__")))
+    assert done.attempted
+    assert 0 == done.failed
