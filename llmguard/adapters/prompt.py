@@ -68,6 +68,7 @@ class Prompt:
     Examples:
         Values are inserted once, and never read as templates.
 
+        >>> from llmguard import Prompt
         >>> sort = Prompt("Sort: {ticket}", system="Answer with one word.")
         >>> [message["content"] for message in sort.format(ticket="{x}").as_dicts()]
         ['Answer with one word.', 'Sort: {x}']

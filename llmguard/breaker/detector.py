@@ -38,6 +38,7 @@ def upper_rate(failures: int, calls: int, *, confidence: float = 0.95) -> float:
     Examples:
         Nothing failed in 300 calls: the rate may still be one in a hundred.
 
+        >>> from llmguard.breaker import upper_rate
         >>> round(upper_rate(0, 300), 4)
         0.0099
     """

@@ -64,7 +64,7 @@ class Contract:
 
     Examples:
         >>> from typing import Literal
-        >>> from llmguard import Reply
+        >>> from llmguard import Contract, Reply
         >>> yes_or_no = Contract(Literal["yes", "no"], parse="text")
         >>> verdict = yes_or_no.judge(Reply(text="perhaps"))
         >>> print(verdict.kind, verdict.violations[0])

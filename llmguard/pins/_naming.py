@@ -135,6 +135,7 @@ def classify(
         options: The pin's options; hold the hash where models are files.
 
     Examples:
+        >>> from llmguard.pins import classify
         >>> classify("openai", "gpt-4o").version_class
         'alias'
         >>> classify("openai", "gpt-4o-2024-08-06").version_class
