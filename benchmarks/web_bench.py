@@ -1,6 +1,7 @@
 """A guarded FastAPI service under load, beside the same service unguarded.
 
     python benchmarks/web_bench.py               # throughput, latency, an outage
+    python benchmarks/web_bench.py --outage      # the outage alone
     python benchmarks/web_bench.py --soak        # ten minutes: memory, descriptors
     python benchmarks/web_bench.py --soak --minutes 2
 
@@ -41,6 +42,8 @@ TAIL: Final = 1.1
 DEADLINE: Final = 1.0
 HERE: Final = Path(__file__).parent
 CONNECTIONS: Final = 16
+PHASES: Final = (("ok", 10.0), ("fail", 4.0), ("ok", 12.0), ("hang", 4.0), ("ok", 15.0))
+"""What the provider does and for how long; an open breaker looks again after 5 s."""
 MEASURED: Final = {"throughput": "/s", "cpu": "ms", "p50": "ms", "p99": "ms"}
 
 
@@ -217,25 +220,23 @@ def show(found: Mapping[str, Any]) -> None:
     table(title, head, rows)
 
 
-def outage(url: str, *, rate: float, phase: float) -> dict[str, Any]:
+def outage(url: str, *, rate: float, scale: float) -> dict[str, Any]:
     """Let the provider die, hang and recover under load; count what callers saw."""
     provider = f"{url}/change/after/50"
     port = int(url.rpartition(":")[2])
-    phases = ("ok", "fail", "ok", "hang", "ok")
+    phases = [(mode, seconds * scale) for mode, seconds in PHASES]
+    whole = sum(seconds for _, seconds in phases)
 
     async def main(service: Service) -> tuple[Load, list[dict[str, int]]]:
         counts: list[dict[str, int]] = []
         load = asyncio.create_task(
             run_load(
-                service.port,
-                lambda n: f"/ask/ticket-{n}",
-                rate=rate,
-                seconds=phase * len(phases),
+                service.port, lambda n: f"/ask/ticket-{n}", rate=rate, seconds=whole
             )
         )
-        for mode in phases:
+        for mode, seconds in phases:
             await get(port, f"/now/{mode}")
-            await asyncio.sleep(phase)
+            await asyncio.sleep(seconds)
             body = (await get(port, "/count")).partition(b"\r\n\r\n")[2]
             counts.append(json.loads(body))
         await get(port, "/now/ok")
@@ -245,13 +246,13 @@ def outage(url: str, *, rate: float, phase: float) -> dict[str, Any]:
         load, counts = asyncio.run(main(service))
     rows: list[list[object]] = []
     before: Mapping[str, int] = {}
-    for number, (mode, count) in enumerate(zip(phases, counts, strict=True)):
-        seen = load.within(number * phase, (number + 1) * phase)
+    start = 0.0
+    for (mode, seconds), count in zip(phases, counts, strict=True):
+        seen = load.within(start, start + seconds)
         asked = sum(count.values()) - sum(before.values())
-        rows.append(
-            [mode, len(seen), asked, *(quantile(seen, q) * 1e3 for q in (0.5, 0.99, 1))]
-        )
-        before = count
+        spread_of = [quantile(seen, q) * 1e3 for q in (0.5, 0.99, 1)]
+        rows.append([f"{mode}, {seconds:g} s", len(seen), asked, *spread_of])
+        before, start = count, start + seconds
     head = ["provider", "requests", "it was asked", "p50 ms", "p99 ms", "worst ms"]
     table(f"Outage under load; deadline {DEADLINE * 1e3:.0f} ms", head, rows)
     print(f"statuses {dict(load.codes)}, tiers {dict(load.tiers)}")
@@ -308,7 +309,7 @@ def soak(url: str, *, minutes: float, rate: float) -> dict[str, Any]:
 
 def main() -> None:
     """Run what was asked for."""
-    asked = options(__doc__ or "", "--soak")
+    asked = options(__doc__ or "", "--soak", "--outage")
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=50)
@@ -320,12 +321,12 @@ def main() -> None:
         else:
             rounds, seconds = (1, 1.0) if asked.quick else (9, 5.0)
             figures["load"] = []
-            for millis in (0, 100):
+            for millis in () if asked.outage else (0, 100):
                 found = compare(url, millis=millis, rounds=rounds, seconds=seconds)
                 show(found)
                 figures["load"].append(found)
-            phase = 1.5 if asked.quick else 15.0
-            figures["outage"] = outage(url, rate=more.rate, phase=phase)
+            scale = 0.1 if asked.quick else 1.0
+            figures["outage"] = outage(url, rate=more.rate, scale=scale)
     report(figures, machine(), asked.json)
 
 
