@@ -27,6 +27,7 @@ from llmguard.store import (
     Stage,
     Store,
     fold,
+    judge,
     legal_moves,
 )
 from llmguard.testing import VirtualClock
@@ -237,3 +238,35 @@ def test_a_canary_needs_a_weight(weight: int | None) -> None:
     """Basis points from 0 to 10,000."""
     with pytest.raises(ConfigError, match="in basis points"):
         _new("p-a", "canary", 0, weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("action", "moved"),
+    [
+        ("promote", (Stage.SHADOW, Stage.ACTIVE, "p-a")),
+        ("quarantine", (Stage.SHADOW, Stage.QUARANTINED, "")),
+    ],
+)
+def test_a_move_knows_where_it_comes_from(
+    action: str, moved: tuple[Stage, Stage, str]
+) -> None:
+    """The stage that is left, the one that is taken, and whose place it is."""
+    state = RouteState(
+        env="prod",
+        route="triage",
+        rev=3,
+        count=3,
+        active="p-a",
+        stages={"p-a": Stage.ACTIVE, "p-b": Stage.SHADOW},
+    )
+    move = judge(state, _new("p-b", action, 3))
+    assert moved == (move.from_stage, move.to_stage, move.prev_pin)
+
+
+def test_a_refusal_says_where_the_pin_is() -> None:
+    """Not only that it may not go where it was sent."""
+    state = RouteState(
+        env="prod", route="triage", rev=1, count=1, stages={"p-b": Stage.QUARANTINED}
+    )
+    with pytest.raises(LedgerMoveError, match=r"is quarantined.*`resume`"):
+        judge(state, _new("p-b", "promote", 1))
