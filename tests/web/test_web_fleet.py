@@ -100,8 +100,16 @@ def test_a_breaker_opens_for_the_whole_fleet(fleet: Fleet) -> None:
     opened = fleet.provider.count("500")
     # At worst every worker finds its own five in a row, with two calls under way.
     assert opened <= (5 + 2) * WORKERS
-    fleet.everybody(lambda got: _tier(got) == "static", "/triage/open-")
-    before = fleet.provider.count("500")
+    # A worker whose breaker is closed answers the same after it has asked: all are open
+    # when calls that reach every worker no longer reach the provider.
+    before, settled = opened, -1
+    for number in range(1000, 1000 + 20 * 16, 16):
+        if settled == before:
+            break
+        settled = before
+        fleet.many(range(number, number + 16))
+        before = fleet.provider.count("500")
+    assert settled == before
     # While it is open and half-open: probes of one worker at a time, three at most.
     end = time.monotonic() + 4.5
     number = 0
