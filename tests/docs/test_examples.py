@@ -23,6 +23,7 @@ KNOWN = {
     "console",
     "fastapi_app",
     "flask_app",
+    "monitoring",
     "plain_function",
     "shadow",
     "scale_out",
@@ -202,3 +203,23 @@ def test_partitions_on_dask() -> None:
     printed = _run("scale_out", "partitions.py")
     assert 2 == printed.count("agree with the whole: True")
     assert printed in shown
+
+
+@pytest.mark.gguf
+def test_monitoring(tmp_path: Path) -> None:
+    """A baseline is frozen, every call is counted, the correction is."""
+    for module in ("llama_cpp", "llguidance", "llmguard_models"):
+        pytest.importorskip(module)
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "monitoring" / "main.py"), "4"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=280,
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "264 tickets were answered" in done.stdout
+    assert "1 baseline is frozen" in done.stdout
+    assert re.search(r"llmguard_calls_total.* 265$", done.stdout, re.MULTILINE)
+    assert re.search(r'signal="corrected".* 1$', done.stdout, re.MULTILINE)
