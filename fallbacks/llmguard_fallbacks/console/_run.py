@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,13 @@ from llmguard.errors import ConfigError
 from llmguard.store import Store
 from llmguard.store.access import SCOPES, AccessUser
 
+from .._uvicorn import bind, make_server, served
 from ._settings import ConsoleSettings, is_loopback
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-__all__ = ["link_user", "listen", "login_link", "require_users", "run", "running"]
+__all__ = ["link_user", "login_link", "require_users", "run", "running"]
 
 
 def require_users(store: Store, host: str, settings: ConsoleSettings) -> None:
@@ -36,27 +36,6 @@ def require_users(store: Store, host: str, settings: ConsoleSettings) -> None:
         "`llmguard console user add NAME --scope review` and `llmguard console token "
         "add NAME` first, or listen on 127.0.0.1"
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 takes any free one.
-
-    Raises:
-        ConfigError: The address is taken, or none of this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(128)
-    except OSError as error:
-        bound.close()
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another "
-            "`--port`, or 0 for any free one"
-        ) from error
-    return bound
 
 
 def link_user(store: Store, name: str) -> AccessUser:
@@ -103,33 +82,18 @@ def running(
     Yields:
         The base URL, without a slash at the end.
     """
-    bound = listen(host, port)
-    at, name = bound.getsockname()[1], f"[{host}]" if ":" in host else host
-    server = _server(app, root_path)
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [bound]}, name="llmguard-console"
-    )
-    thread.start()
-    try:
-        yield f"http://{name}:{at}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        bound.close()
+    with served(
+        _server(app, root_path), bind(host, port), name="llmguard-console"
+    ) as url:
+        yield url
 
 
 def _server(app: Any, root_path: str) -> Any:
-    try:
-        import uvicorn
-    except ImportError as error:
-        from . import INSTALL
+    from . import INSTALL
 
-        raise ConfigError(f"uvicorn is not installed: `{INSTALL}`") from error
-    config = uvicorn.Config(
+    return make_server(
         app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
+        install=INSTALL,
         # `_door` decides whom to believe; uvicorn would believe every local proxy.
         proxy_headers=False,
         root_path=root_path,
@@ -137,4 +101,3 @@ def _server(app: Any, root_path: str) -> Any:
         # Live pages never end by themselves.
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)

@@ -11,6 +11,7 @@ import click
 from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.store import open_store
 
+from .._uvicorn import bind
 from ._cli_access import audit, purge, sessions, token, user
 from ._settings import LOOPBACK, ConsoleSettings, is_loopback
 
@@ -130,7 +131,7 @@ def _serve(
     _run.require_users(store, host, settings)
     app = console_app(store, settings=settings)
     app.state.console.tidy()
-    with _run.listen(host, port) as bound:
+    with bind(host, port) as bound:
         name = f"[{host}]" if ":" in host else host
         base = f"http://{name}:{bound.getsockname()[1]}"
         link = ""

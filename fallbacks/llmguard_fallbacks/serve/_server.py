@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from llmguard.errors import ConfigError
 
+from .._uvicorn import bind, make_server, served
 from ._settings import require_token
 
 if TYPE_CHECKING:
@@ -48,19 +48,7 @@ def listen(host: str, port: int, settings: ServeSettings) -> socket.socket:
         ConfigError: Beyond loopback without a token, or the address is taken.
     """
     require_token(host, settings.token)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(128)
-    except OSError as error:
-        bound.close()
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another "
-            "`--port`, or 0 for any free one"
-        ) from error
-    return bound
+    return bind(host, port)
 
 
 def run(app: Any, bound: socket.socket, *, grace: float = 10.0) -> None:
@@ -97,31 +85,14 @@ def running(
     """
     app = create_app(models, settings, warm=warm)
     bound = listen(host, port, settings)
-    at, name = bound.getsockname()[1], f"[{host}]" if ":" in host else host
-    server = _server(app, grace)
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [bound]}, name="llmguard-serve"
-    )
-    thread.start()
-    try:
-        yield f"http://{name}:{at}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
-        bound.close()
+    with served(_server(app, grace), bound, name="llmguard-serve") as url:
+        yield f"{url}/v1"
 
 
 def _server(app: Any, grace: float) -> Any:
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise ConfigError(f"uvicorn is not installed: `{INSTALL}`") from error
-    config = uvicorn.Config(
+    return make_server(
         app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
+        install=INSTALL,
         lifespan="on",
         timeout_graceful_shutdown=max(1, round(grace)),
     )
-    return uvicorn.Server(config)
