@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, find_postgres
 
 from llmguard.guard._runtime import default_runtime
+from llmguard.store._open import _OPEN
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile(
@@ -27,6 +28,15 @@ settings.load_profile("steady")
 def unmanaged() -> None:
     """Keep the keeper thread out; tests that need it start a process of their own."""
     default_runtime().managed = False
+
+
+@pytest.fixture(autouse=True)
+def closed_stores() -> Iterator[None]:
+    """Close the stores that a test has opened: a process keeps each until it ends."""
+    before = set(_OPEN)
+    yield
+    for url in set(_OPEN) - before:
+        _OPEN.pop(url).close()
 
 
 @pytest.fixture(scope="session")
