@@ -208,13 +208,21 @@ class Browser:
         self.until(lambda: words in self.text, f"text {words!r}")
 
     def keys(self, *keys: str) -> None:
-        """Press keys wherever the focus is; `control+enter` at once."""
+        """Press keys wherever the focus is; `control+enter` at once.
+
+        A person presses them on a page that is there with its scripts.
+        """
+        self.until(
+            lambda: self.script("return document.readyState") == "complete", "page"
+        )
+        steps: list[dict[str, str]] = []
         for key in keys:
             parts = [KEYS.get(one, one) for one in key.split("+")] if key != "+" else []
-            down = [{"type": "keyDown", "value": one} for one in parts]
-            up = [{"type": "keyUp", "value": one} for one in reversed(parts)]
-            actions = {"type": "key", "id": "keyboard", "actions": [*down, *up]}
-            self.ask("POST", "/actions", {"actions": [actions]})
+            steps += [{"type": "keyDown", "value": one} for one in parts]
+            steps += [{"type": "keyUp", "value": one} for one in reversed(parts)]
+        # At once: two keys that belong together may be a second and a half apart.
+        actions = {"type": "key", "id": "keyboard", "actions": steps}
+        self.ask("POST", "/actions", {"actions": [actions]})
 
     def script(self, text: str, *arguments: Any) -> Any:
         """Run a script in the page, as a debugger does."""
