@@ -119,7 +119,8 @@ def _runs_functions(core: object) -> bool:
             members.get(hook) for hook in ("custom_init", "post_init")
         ):
             return True
-        if members.get("default_factory", list) not in _FACTORIES:
+        factory = members.get("default_factory", list)
+        if not any(factory is harmless for harmless in _FACTORIES):
             return True
         pending.extend(v for k, v in members.items() if k not in _NOT_READING)
     return False

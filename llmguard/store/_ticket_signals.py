@@ -24,7 +24,9 @@ def count_reviews(counts: CountStore, env: str, ticket: TicketRecord) -> bool:
     """
     rows: Counter[tuple[str, str, str, str, str]] = Counter()
     for one in ticket.outputs:
-        found = cast("Mapping[str, Any]", one) if isinstance(one, Mapping) else {}
+        found: Mapping[str, Any] = {}
+        if isinstance(one, Mapping):
+            found = cast("Mapping[str, Any]", one)
         pin = str(found.get("pin") or "")
         if not pin or not ("value" in found or "text" in found):
             continue

@@ -67,7 +67,7 @@ class LLMGuardMiddleware:
         seen = _seen(request)
         own = self.core.find(seen)
         if own is not None:
-            return _response(wsgi.answered(own), head=request.method == "HEAD")
+            return _response(wsgi.answered(own), head=_is_head(request))
         try:
             wanted = asked(seen, self.core.options)
         except BadRequest as error:
@@ -82,7 +82,7 @@ class LLMGuardMiddleware:
         own = self.core.find(seen)
         if own is not None:
             answer = await asgi.answered(own)
-            return _response(answer, head=request.method == "HEAD")
+            return _response(answer, head=_is_head(request))
         try:
             wanted = asked(seen, self.core.options)
         except BadRequest as error:
@@ -145,7 +145,13 @@ async def aevent_stream(
 
 def _seen(request: HttpRequest) -> EnvironSeen:
     # Django fills it as WSGI does, under ASGI too.
-    return EnvironSeen(cast("dict[str, Any]", request.META))
+    given: Any = request
+    return EnvironSeen(cast("dict[str, Any]", given.META))
+
+
+def _is_head(request: HttpRequest) -> bool:
+    given: Any = request
+    return bool(given.method == "HEAD")
 
 
 def _response(answer: Answer, *, head: bool = False) -> HttpResponse:
