@@ -46,7 +46,7 @@ class Echo:
         return self.complete(request)
 
     def stream(self, request: Any) -> Iterator[Any]:
-        raise NotImplementedError
+        raise NotImplementedError  # nobody streams in these tests
 
     astream = stream
 

@@ -143,8 +143,8 @@ def main() -> int:
         results.append(found)
         print(f"{name}: {found['killed']} of {found['mutants']} killed "
               f"({found['seconds']} s) {found['problem']}", flush=True)  # fmt: skip
-        for one in found["survivors"] if options.diffs else ():  # type: ignore[union-attr]
-            print(found["survivors"][one])  # type: ignore[index]
+        for one in found["survivors"] if options.diffs else ():  # type: ignore[union-attr]  # what JSON holds
+            print(found["survivors"][one])  # type: ignore[index]  # what JSON holds
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     return 1 if any(one["problem"] for one in results) else 0
