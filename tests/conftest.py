@@ -6,6 +6,7 @@ per process, by the first test that asks.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -37,6 +38,21 @@ def closed_stores() -> Iterator[None]:
     yield
     for url in set(_OPEN) - before:
         _OPEN.pop(url).close()
+
+
+@pytest.fixture(autouse=True)
+def unchanged_logging() -> Iterator[None]:
+    """Fail the test that leaves the log otherwise than it was, not one of the next."""
+    before = _logging()
+    yield
+    assert before == _logging()
+
+
+def _logging() -> tuple[int, ...]:
+    """What decides whether a warning of ours is seen."""
+    ours = logging.getLogger("llmguard")
+    seen = (logging.root.level, logging.root.manager.disable, ours.level)
+    return (*seen, ours.propagate, ours.disabled)
 
 
 @pytest.fixture(scope="session")

@@ -44,16 +44,18 @@ def test_the_waiting_caller_gets_the_corrected_answer(
 ) -> None:
     """A nested form with an array and a nullable, an error, a second reviewer."""
     site = serve()
+    ann, bob = browser(), browser()
     found: list[object] = []
 
-    @fallback_chain(human("triage", wait=60.0, store=site.store), deadline=90.0)
+    @fallback_chain(human("triage", wait=200.0, store=site.store), deadline=240.0)
     @contract(Triage)
     def triage(ticket: str) -> Triage:
         return {"category": "refund", "order_id": 5, "items": []}  # type: ignore[return-value]  # a model's mistake
 
-    asking = threading.Thread(target=lambda: found.append(triage("Two lamps, please")))
+    asking = threading.Thread(
+        target=lambda: found.append(triage("Two lamps, please")), daemon=True
+    )
     asking.start()
-    ann = browser()
     login(ann, site, "ann")
     ann.says("triage")
     ann.keys("n")
@@ -62,7 +64,6 @@ def test_the_waiting_caller_gets_the_corrected_answer(
     (ticket,) = site.store.tickets.list()
     assert ticket.claimed_by == "ann"
 
-    bob = browser()
     login(bob, site, "bob")
     bob.says("ann")
     bob.go(f"{site.url}/review/t/{ticket.id}")

@@ -14,6 +14,7 @@ import argparse
 import faulthandler
 import importlib.util
 import json
+import logging
 import random
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, object]:
 
 def _child(options: argparse.Namespace) -> int:
     (name,) = options.targets
+    logging.getLogger("llmguard").setLevel(logging.ERROR)
     found = FOUND / name
     found.mkdir(parents=True, exist_ok=True)
     if options.plain or importlib.util.find_spec("atheris") is None:

@@ -20,6 +20,12 @@ KEYS = {"enter": "\ue007", "escape": "\ue00c", "control": "\ue009", "tab": "\ue0
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE = 60.0
+_STARTS = 3
+_STILL = (
+    *("--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--disable-quic"),
+)
+"""What it would do for itself, none of which a test needs."""
 
 
 def find_browser() -> tuple[str, str] | None:
@@ -96,29 +102,42 @@ class Browser:
         scripts: bool = True,
     ) -> None:
         browser, driver = commands
-        self._process = subprocess.Popen(
-            [driver, "--port=0"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "HOME": str(profile)},
-        )
-        self._base = f"http://127.0.0.1:{self._port()}"
         options: dict[str, Any] = {
             "binary": browser,
             "args": [
                 *("--headless=new", "--no-sandbox", "--disable-gpu"),
                 *("--disable-dev-shm-usage", "--no-first-run", "--mute-audio"),
+                *_STILL,
                 f"--window-size={size[0]},{size[1]}",
-                f"--user-data-dir={profile / 'profile'}",
             ],
         }
         if not scripts:
             content = {"profile.managed_default_content_settings.javascript": 2}
             options["prefs"] = content
+        for attempt in range(1, _STARTS + 1):
+            try:
+                self._start(driver, options, profile / f"profile{attempt}")
+            except (AssertionError, OSError):  # it may die at its start, or hang
+                self._end()
+                if attempt == _STARTS:
+                    raise
+            else:
+                break
+
+    def _start(self, driver: str, options: dict[str, Any], profile: Path) -> None:
+        """Start the driver and have it open the window."""
+        self._process = subprocess.Popen(
+            [driver, "--port=0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "HOME": str(profile.parent)},
+        )
+        self._base = f"http://127.0.0.1:{self._port()}"
+        arguments = [*options["args"], f"--user-data-dir={profile}"]
         wanted = {
             "browserName": "chrome",
-            "goog:chromeOptions": options,
+            "goog:chromeOptions": {**options, "args": arguments},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             "unhandledPromptBehavior": "ignore",
         }
@@ -126,6 +145,13 @@ class Browser:
             "POST", "/session", {"capabilities": {"alwaysMatch": wanted}}
         )
         self._session = f"/session/{found['sessionId']}"
+
+    def _end(self) -> None:
+        """End the driver, and the window with it."""
+        self._process.terminate()
+        self._process.wait(20)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def _port(self) -> int:
         assert self._process.stdout is not None
@@ -155,10 +181,7 @@ class Browser:
         try:
             self._call("DELETE", self._session)
         finally:
-            self._process.terminate()
-            self._process.wait(20)
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            self._end()
 
     def go(self, url: str) -> None:
         """Open a page."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
-import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -206,7 +205,6 @@ def _guarded(token: str) -> Any:
 
 def web_target(data: bytes) -> None:
     """Whatever the request, the middleware answers it or hands it on, unharmed."""
-    logging.getLogger("llmguard").setLevel(logging.ERROR)
     cut = Cut(data)
     app = _guarded(cut.pick(("", TOKEN)))
     paths = (f"/llmguard/tickets/{TICKET}", "/llmguard/health", "/llmguard/versions")
