@@ -32,6 +32,8 @@ __all__ = ["Runner", "Watcher"]
 _SURPRISE: Final = 1e-3
 _FATAL: Final = frozenset({Kind.AUTH, Kind.WRONG_MODEL})
 _GRACE: Final = 5.0
+_TAKES: Final = ("", "budget")
+"""Why no more calls begin, while those that were paid for are still judged."""
 
 Watcher = Callable[["Runner"], None]
 """Told after each pair and each round; must be quick."""
@@ -149,7 +151,7 @@ class Runner:
             for worker in done:
                 if not worker.cancelled():
                     worker.result()
-            if self.stopped and pending:
+            if self.stopped not in _TAKES and pending:
                 # Calls under way are paid for: have them in the journal.
                 await asyncio.wait(pending, timeout=_GRACE)
                 return
@@ -162,7 +164,10 @@ class Runner:
             if entry is None:
                 return
             calls.put(place, arm, entry)
-            while not self.stopped and (pair := calls.head(self._recorded)) is not None:
+            while (
+                self.stopped in _TAKES
+                and (pair := calls.head(self._recorded)) is not None
+            ):
                 self.tally.take(pair)
                 self._look()
                 self._tell()
@@ -217,7 +222,7 @@ class Runner:
 
     def _look(self, *, at_end: bool = False) -> None:
         """Stop when it is decided, or when it never can be."""
-        if self.stopped:
+        if self.stopped not in _TAKES:
             return
         verdict = self.tally.verdict
         if verdict is Verdict.ERROR:

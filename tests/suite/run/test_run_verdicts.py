@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llmguard.guard import Runtime
+from llmguard import Model, contract, pinned
+from llmguard.guard import INJECTED, Runtime
 from llmguard.pins import Pin
 from llmguard.suite import Case, Sample, Status, Suite, Verdict, run
 from llmguard.suite.expect import custom, length, schema
@@ -117,6 +120,34 @@ def test_a_dead_server_under_a_tiny_budget_is_an_error(
     report = run(make_suite(), dead, concurrency=1, max_calls=1)
     assert Verdict.ERROR is report.verdict
     assert report.reason.startswith("1 of 1 calls (100 %) failed without saying")
+
+
+def test_what_a_budget_paid_for_is_judged(make_suite: MakeSuite) -> None:
+    """Whichever call ends last, and though the budget is spent by then."""
+    asked: list[str] = []
+    ended: list[str] = []
+    others = asyncio.Event()
+
+    @contract({"type": "object", "required": ["kind"]})
+    @pinned(FakeModel({}, name="own-1").pin("triage"))
+    async def triage(text: str, *, model: Model = INJECTED) -> Any:
+        first = not asked
+        asked.append(text)
+        if first:
+            await others.wait()
+        answer = await model.acomplete(text)
+        ended.append(text)
+        if len(ended) == 3:
+            others.set()
+        return answer
+
+    cases = [{"id": f"c{n}", "inputs": {"text": f"text {n}"}} for n in range(20)]
+    checks = [schema(tolerate=0.02, unacceptable=0.2)]
+    suite = Suite("triage", triage, cases=cases, assertions=checks)
+    pin = FakeModel({"kind": "x"}, name="new-1").pin("triage")
+    report = run(suite, pin, seed=1, concurrency=4, max_calls=4)
+    assert (4, 4) == (report.calls, report.assertions[0].n)
+    assert (Verdict.UNDECIDED, "budget") == (report.verdict, report.stopped)
 
 
 class _Hurry:
