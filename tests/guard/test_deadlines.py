@@ -71,7 +71,7 @@ def test_three_hanging_sync_tiers_are_left(never: threading.Event) -> None:
     def hang_too(text: str) -> str:
         return hang(text)
 
-    @fallback_chain(hang, hang_too, static("rules"), deadline=0.3)
+    @fallback_chain(hang, hang_too, static("rules"), deadline=1.5)
     @contract(str)
     def first(text: str) -> str:
         return hang(text)
@@ -79,7 +79,7 @@ def test_three_hanging_sync_tiers_are_left(never: threading.Event) -> None:
     with capture() as outcomes:
         assert "rules" == first("x")
     assert [Kind.TIMEOUT] * 3 == [a.kind for a in outcomes[0].attempts[:-1]]
-    assert outcomes[0].attempts[-1].started >= 0.29
+    assert outcomes[0].attempts[-1].started >= 1.49
 
 
 def test_a_check_that_hangs_is_left_too(never: threading.Event) -> None:
