@@ -121,6 +121,7 @@ def _litestar(world: World, options: dict[str, Any]) -> Ask:
         [triage, degraded, later, deadline, fail],
         exception_handlers=exception_handlers(),
         openapi_config=None,
+        logging_config=None,
     )
     return asgi_client(LLMGuardMiddleware(app, **options))
 

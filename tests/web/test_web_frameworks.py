@@ -69,7 +69,7 @@ def _litestar_stream(pin: Any, store: SqliteStore, broken: Any) -> str:
     async def route() -> Any:
         return await web_litestar.event_stream(talk("hi"), broken=broken)
 
-    app = Litestar([route], openapi_config=None)
+    app = Litestar([route], openapi_config=None, logging_config=None)
     guarded = LLMGuardMiddleware(app, store=store, secret=SECRET)
     return asgi_client(guarded)("/talk").text
 
@@ -157,7 +157,9 @@ def test_litestar_without_the_middleware_says_what_is_missing() -> None:
         raise Deferred("01234567890abcdef", queue="q")
 
     handlers = web_litestar.exception_handlers()
-    app = Litestar([route], exception_handlers=handlers, openapi_config=None)
+    app = Litestar(
+        [route], exception_handlers=handlers, openapi_config=None, logging_config=None
+    )
     assert 500 == asgi_client(app)("/later").status
 
 
@@ -175,7 +177,7 @@ def _litestar_slow(slow: Any, store: SqliteStore) -> Any:
         found: dict[str, Any] = await slow()
         return found
 
-    app = Litestar([route], openapi_config=None)
+    app = Litestar([route], openapi_config=None, logging_config=None)
     return LLMGuardMiddleware(app, store=store, secret=SECRET)
 
 
