@@ -88,7 +88,8 @@ class Door:
 
         Args:
             request: The request.
-            begin: Whether a proxy's user gets a session who has none.
+            begin: Whether a proxy's user gets a session who has none; without it
+                nothing is written, for what asks again and again.
 
         Raises:
             LoginNeededError: Nobody that is known.
@@ -110,7 +111,7 @@ class Door:
                 secret_digest(session), idle=self._settings.idle
             )
         told = self._told(request)
-        if told and (begin or granted is not None):
+        if told:
             return self._proxied(request, told, session, granted, begin=begin)
         if granted is None or granted.via == "proxy":
             raise LoginNeededError
@@ -184,10 +185,8 @@ class Door:
     ) -> tuple[Principal, Cookie | None]:
         if granted is not None and granted.user.name == name:
             return self._principal(request, granted, session), None
-        if not begin:
-            raise LoginNeededError
         user = self._store.access.get_user(name)
-        if user is None and self._settings.proxy_scopes:
+        if begin and user is None and self._settings.proxy_scopes:
             user = self._store.access.put_user(
                 AccessUser(
                     name=name, scopes=self._settings.proxy_scopes, created_by="proxy"
@@ -201,11 +200,13 @@ class Door:
                 f"`llmguard console user add {name} --scope read --scope review`",
                 code="unknown_user",
             )
+        fresh = Granted(user=user, scopes=user.scopes, via="proxy")
+        if not begin:
+            return self._principal(request, fresh, ""), None
         cookie = self.begin(request, user, scopes=user.scopes, via="proxy")
         self._store.access.audit(
             NewAudit(actor=name, action="login.proxy", address=self.address(request))
         )
-        fresh = Granted(user=user, scopes=user.scopes, via="proxy")
         return self._principal(request, fresh, cookie.secret), cookie
 
     def _principal(self, request: Request, found: Granted, session: str) -> Principal:

@@ -118,13 +118,19 @@ class Visit:
             return Response(status_code=204, headers={"HX-Redirect": url})
         return RedirectResponse(url, status_code=303)
 
+    def seen_now(self) -> Principal | None:
+        """Return who asks, with what they may do by now; None when the login is over.
+
+        For what stays open for long; it writes nothing.
+        """
+        try:
+            return self.console.door.admit(self.request, begin=False)[0]
+        except RefusedError:
+            return None
+
     def still_here(self) -> bool:
         """Tell whether the login holds still; for what stays open for long."""
-        try:
-            self.console.door.admit(self.request, begin=False)
-        except RefusedError:
-            return False
-        return True
+        return self.seen_now() is not None
 
     def audit(
         self, action: str, target: str = "", *, detail: str = "", outcome: str = "ok"

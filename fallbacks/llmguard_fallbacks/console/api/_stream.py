@@ -81,7 +81,7 @@ async def stream(visit: Visit) -> Response:
                     await asyncio.wait_for(woken.wait(), _ALIVE)
                 if not woken.is_set():
                     yield ": alive\n\n"
-                if not await asyncio.to_thread(_still, visit):
+                if not await asyncio.to_thread(sights.hold):
                     return
 
     return StreamingResponse(
@@ -89,22 +89,11 @@ async def stream(visit: Visit) -> Response:
     )
 
 
-def _still(visit: Visit) -> bool:
-    """Tell whether whoever asked may still ask: a token may be revoked meanwhile."""
-    from .._problems import RefusedError
-
-    try:
-        principal, _ = visit.console.door.admit(visit.request)
-    except RefusedError:
-        return False
-    return principal.may("review")
-
-
 class _Sights:
     """Whether the principal may see a ticket, and what queue it is in."""
 
     def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+        self._visit, self._principal = visit, visit.principal
         self._known: dict[str, tuple[str, str]] = {}
 
     def queue_of(self, one: TicketEvent) -> str | None:
@@ -121,7 +110,13 @@ class _Sights:
                 self._known.clear()
             found = self._known[one.ticket_id] = (record.queue, record.role)
         queue, role = found
-        return queue if self._visit.principal.sees(role) else None
+        return queue if self._principal.sees(role) else None
+
+    def hold(self) -> bool:
+        """Tell whether whoever asked may still ask, with the roles of now."""
+        found = self._visit.seen_now()
+        self._principal = found or self._principal
+        return found is not None and found.may("review")
 
 
 def _told(tail: Tail, sights: _Sights) -> str:
