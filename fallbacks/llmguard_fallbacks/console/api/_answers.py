@@ -101,7 +101,11 @@ def explained(error: QueueError) -> Response:
 
 
 def ticket_json(
-    visit: Visit, record: TicketRecord, opinions: Sequence[Opinion] = ()
+    visit: Visit,
+    record: TicketRecord,
+    opinions: Sequence[Opinion] = (),
+    *,
+    blind: bool,
 ) -> dict[str, object]:
     """Return a ticket; its lease token for its holder alone.
 
@@ -110,6 +114,7 @@ def ticket_json(
         record: The ticket.
         opinions: Shown only when they cannot sway anybody any more, or to whoever
             decides between them.
+        blind: Leave out what tiers said, and the sentences that may quote it.
     """
     found: dict[str, object] = {
         field.name: getattr(record, field.name)
@@ -123,6 +128,9 @@ def ticket_json(
     for name in ("reasons", "outputs"):
         parts: Any = found[name]
         found[name] = list(parts)
+    if blind:
+        found["outputs"] = []
+        found["reasons"] = [_unquoted(one) for one in record.reasons]
     found["agreement"] = record.agreement.to_json()
     found["expiry"] = record.expiry.to_json()
     if record.claimed_by and record.claimed_by == visit.principal.name:
@@ -133,3 +141,7 @@ def ticket_json(
             for one in opinions
         ]
     return found
+
+
+def _unquoted(reason: Mapping[str, object]) -> dict[str, object]:
+    return {**reason, "detail": "", "violations": []}

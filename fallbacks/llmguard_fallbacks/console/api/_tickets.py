@@ -16,6 +16,7 @@ from llmguard.store import (
     page_cursor,
 )
 
+from .._blind import is_blind, may_be_blind
 from ._answers import answer as say
 from ._answers import ticket_json
 from ._asked import Body, WrongFieldError, api, integer, seen
@@ -64,7 +65,9 @@ def list_(visit: Visit) -> Response:
     )
     return say(
         {
-            "tickets": [ticket_json(visit, one) for one in found],
+            "tickets": [
+                ticket_json(visit, one, blind=may_be_blind(visit, one)) for one in found
+            ],
             "next": page_cursor(found[-1]) if len(found) == limit else None,
         }
     )
@@ -80,7 +83,8 @@ def show(visit: Visit) -> Response:
 
 def _ticket(visit: Visit, record: TicketRecord) -> Response:
     opinions = visit.store.tickets.opinions(record.id) if record.opinions else ()
-    return say(ticket_json(visit, record, opinions))
+    blind = is_blind(visit, record)
+    return say(ticket_json(visit, record, opinions, blind=blind))
 
 
 @api("review")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmguard.store import WAITING, Opinion, TicketRecord, TicketState
 
+from .._blind import is_blind
 from .._visit import Visit, require
 from ._desk import mine, reviewers, ticket_of
 from ._form import Draft, empty, of_value
@@ -59,11 +60,7 @@ class Sight:
 
 def sight_of(visit: Visit, record: TicketRecord) -> Sight:
     """Return what the principal is shown of a ticket."""
-    blind = (
-        visit.console.settings.is_blind(record.queue)
-        and record.state in WAITING
-        and not _revealed(visit, record)
-    )
+    blind = is_blind(visit, record)
     held = mine(visit, record)
     decides = held and record.adjudicating
     return Sight(
@@ -74,18 +71,6 @@ def sight_of(visit: Visit, record: TicketRecord) -> Sight:
         proposals=() if blind else proposals(record),
         # Whoever answers independently must not see what others said.
         opinions=tuple(visit.store.tickets.opinions(record.id)) if decides else (),
-    )
-
-
-def _revealed(visit: Visit, record: TicketRecord) -> bool:
-    """Tell whether this principal wrote an own answer to the ticket before."""
-    return bool(
-        visit.store.access.audited(
-            actor=visit.principal.name,
-            action="ticket.revealed",
-            target=record.id,
-            limit=1,
-        )
     )
 
 
