@@ -25,6 +25,10 @@ _REARM = (
     "UPDATE ticket_callbacks SET state = 'due', attempts = 0, next_at = ?, "
     "lease_token = '' WHERE ticket_id = ? AND state = 'dead'"
 )
+_WAIT = (
+    "UPDATE ticket_callbacks SET state = 'waiting', lease_token = '' "
+    "WHERE ticket_id = ? AND state IN ('due', 'dead')"
+)
 _OLD = (
     "SELECT id FROM tickets t WHERE t.closed_at < ? AND t.closed_at IS NOT NULL "
     "AND t.purged_at IS NULL ORDER BY t.closed_at LIMIT ?"
@@ -166,14 +170,13 @@ class SharedTickets(TicketTable):
         reason: str,
         expires_at: float | None = None,
     ) -> TicketRecord:
-        """Open a dead or expired ticket again, and send its dead callbacks again."""
+        """Open a dead or expired ticket again, or send dead callbacks again."""
         now = self._clock.time()
 
         def job(connection: Connection) -> TicketRecord:
             ticket = self._current(connection, ticket_id, now)
-            rearmed = connection.execute(_REARM, (now, ticket.id)).rowcount
             if ticket.state not in _REVIVED or ticket.purged_at is not None:
-                if not rearmed:
+                if not connection.execute(_REARM, (now, ticket.id)).rowcount:
                     raise _nothing_dead(ticket)
                 steps.note(
                     connection,
@@ -184,6 +187,8 @@ class SharedTickets(TicketTable):
                     detail=reason,
                 )
                 return steps.fetch(connection, ticket.id)
+            # Nobody is told of an end that was none; the next one is due to all.
+            connection.execute(_WAIT, (ticket.id,))
             return steps.move(
                 connection,
                 ticket,

@@ -24,6 +24,7 @@ from .problems import (
 from .tickets import CLOSED, EVERY_ROLE, TicketRecord, TicketState
 
 __all__ = [
+    "any_lapsed",
     "claim",
     "entitle",
     "fetch",
@@ -260,6 +261,11 @@ def _escalate(connection: Connection, ticket: TicketRecord, now: float) -> Ticke
         detail=f"from role {ticket.role!r} to {policy.role!r}: nobody took it in time",
     )
     return fetch(connection, ticket.id)
+
+
+def any_lapsed(reader: Connection, now: float) -> bool:
+    """Tell whether a sweep would find anything."""
+    return reader.execute(_LAPSED, {"now": now, "limit": 1}).fetchone() is not None
 
 
 def sweep(connection: Connection, *, now: float, max_losses: int, limit: int) -> int:

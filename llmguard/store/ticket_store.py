@@ -178,7 +178,7 @@ class TicketStore(Protocol):
         reason: str,
         expires_at: float | None = None,
     ) -> TicketRecord:
-        """Open a dead or expired ticket again, and send its dead callbacks again.
+        """Open a dead or expired ticket again; its callbacks wait for its next end.
 
         A ticket that is closed otherwise only has its dead callbacks sent again.
 

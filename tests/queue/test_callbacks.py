@@ -275,3 +275,27 @@ def test_a_sender_lives_as_long_as_wanted(
     assert sending.alive
     sending.stop()
     assert not sending.alive
+
+
+def test_who_sends_looks_at_the_time(
+    store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A caller that is called back waits nowhere, and nobody took its ticket."""
+    monkeypatch.setenv("LLMGUARD_CALLBACK_SECRET", SECRET)
+    monkeypatch.setenv("LLMGUARD_CALLBACK_PRIVATE", "127.0.0.1")
+    past = store.tickets.enqueue(
+        NewTicket(
+            id="t1",
+            queue="q",
+            key="k",
+            fingerprint="f",
+            inputs={},
+            callback=receiver.url,
+            expires_at=1.0,
+        )
+    )
+    assert past.created
+    sending = Sending(store, every=0.05)
+    assert receiver.came.wait(20)
+    sending.stop()
+    assert "llmguard.ticket.expired" == json.loads(receiver.seen[0][1])["type"]

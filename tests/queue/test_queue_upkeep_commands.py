@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from llmguard.store import NewTicket, SqliteStore
+from llmguard.clock import SYSTEM_CLOCK
+from llmguard.store import NewTicket, SqliteStore, TicketState
 from llmguard.suite._cases import read_cases
 from llmguard_fallbacks.cli_queue import queue
 
@@ -179,3 +180,11 @@ def test_calibrating(run: Run, ask: Ask, file_store: SqliteStore) -> None:
     assert "nobody reviewed answers outside 0.500 to 0.890" in shown
     found = json.loads(run("calibrate", "--target", "0.2", "--json").output)
     assert found["cutoff"]["bound"] <= 0.2
+
+
+def test_watching_sees_time_pass(run: Run, ask: Ask, file_store: SqliteStore) -> None:
+    """A ticket expires while nobody else does anything."""
+    ticket = ask(expires_at=SYSTEM_CLOCK.time() + 1.5)
+    shown = run("watch", "--after", "0", "--count", "2").output
+    assert "expired" == shown.splitlines()[1].split()[4]
+    assert TicketState.EXPIRED is file_store.tickets.get(ticket).state

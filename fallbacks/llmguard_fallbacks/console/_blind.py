@@ -1,4 +1,4 @@
-"""Who must not see yet what tiers said: a blind queue's reviewers, until they answer."""
+"""Who must not see yet what tiers said: whoever has not answered in a blind queue."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def steal(
 def revive(
     url: str | None, *, ticket_id: str, reviewer: str, reason: str, as_json: bool
 ) -> None:
-    """Open a dead or expired ticket again, and send its dead callbacks again."""
+    """Open a dead or expired ticket again; of others, send dead callbacks again."""
     store = look(url)
     record = store.tickets.revive(
         find_ticket(store, ticket_id).id, actor=reviewer, reason=reason

@@ -139,6 +139,7 @@ def watch(
         now = store.version()
         if now == version:
             SYSTEM_CLOCK.sleep(_LOOK)
+            _sweep(store)
             continue
         version = now
         while found := [

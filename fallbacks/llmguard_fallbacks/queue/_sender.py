@@ -24,9 +24,12 @@ _told: set[str] = set()
 class Sending:
     """Sends what is due after each commit of this process, and now and then.
 
+    It closes tickets whose time is over, too: where nobody took them, and their caller
+    waits to be called back, nobody else looks.
+
     Args:
         store: Has the callbacks.
-        every: Seconds between looks at what other processes closed.
+        every: Seconds between looks at what other processes closed, and at the time.
 
     Raises:
         ConfigError: There is no secret to sign with.
@@ -40,11 +43,15 @@ class Sending:
         self._every = every
         self._woken = threading.Event()
         self._ended = threading.Event()
-        self._unhear = store.listen(self._woken.set)
         self._thread = threading.Thread(
             target=self._run, name="llmguard-callbacks", daemon=True
         )
-        self._thread.start()
+        self._unhear = store.listen(self._woken.set)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the process may start no more; the caller asks again
+            self._unhear()
+            raise
 
     @property
     def alive(self) -> bool:
@@ -62,6 +69,7 @@ class Sending:
         while not self._ended.is_set() and not self._store.closed:
             self._woken.clear()
             try:
+                self._store.tickets.sweep()
                 self._sender.run()
             except LLMGuardError as error:
                 # The store is away; callbacks are due again when it is back.

@@ -286,7 +286,7 @@ def assign(visit: Visit) -> Response:
 
 @api("admin")
 def revive(visit: Visit) -> Response:
-    """Open a dead or expired ticket again, and send its dead callbacks again."""
+    """Open a dead or expired ticket again; of others, send dead callbacks again."""
     body = Body(visit)
     reason = body.text("reason", empty=False)
     body.done()
