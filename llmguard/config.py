@@ -131,7 +131,11 @@ def load(**overrides: Unpack[ConfigValues]) -> Config:
 
 
 def where() -> Mapping[str, str]:
-    """Return, for each key, which source set it, for `llmguard doctor`."""
+    """Return, for each key, which source set it, for `llmguard doctor`.
+
+    Raises:
+        ConfigError: An unknown key, or a value of the wrong type, in any source.
+    """
     return _read_once()[1]
 
 

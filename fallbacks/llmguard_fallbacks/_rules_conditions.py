@@ -248,17 +248,29 @@ def threshold(
 
 
 def all_of(*conditions: Condition) -> Condition:
-    """Hold when every condition holds; captures what all of them captured."""
+    """Hold when every condition holds; captures what all of them captured.
+
+    Raises:
+        ConfigError: Not a condition, or none at all.
+    """
     return _All(_parts("all_of", conditions))
 
 
 def any_of(*conditions: Condition) -> Condition:
-    """Hold when one condition holds; captures what the first that holds captured."""
+    """Hold when one condition holds; captures what the first that holds captured.
+
+    Raises:
+        ConfigError: Not a condition, or none at all.
+    """
     return _Any(_parts("any_of", conditions))
 
 
 def not_(condition: Condition) -> Condition:
-    """Hold when the condition does not; captures nothing."""
+    """Hold when the condition does not; captures nothing.
+
+    Raises:
+        ConfigError: Not a condition.
+    """
     return _Not(_parts("not_", (condition,))[0])
 
 

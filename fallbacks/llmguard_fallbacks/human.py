@@ -91,7 +91,11 @@ class HumanTier:
     durable: bool = field(default=True, init=False)
 
     def check(self, contract: Contract | None) -> None:
-        """Raise `ConfigError` when a declared value breaks the contract."""
+        """Raise `ConfigError` when a declared value breaks the contract.
+
+        Raises:
+            ConfigError: A declared value (`on_full`, `on_expiry`) breaks the contract.
+        """
         if contract is None:
             return
         if self.on_full is not _NONE and not callable(self.on_full):
@@ -114,7 +118,16 @@ class HumanTier:
             )
 
     def run(self, call: TierContext) -> object:
-        """Make the ticket, wait for up to `wait` seconds, else raise `Deferred`."""
+        """Make the ticket, wait for up to `wait` seconds, else raise `Deferred`.
+
+        Raises:
+            Deferred: Nobody has answered within `wait`, or the ticket is only spilled
+                to a file yet.
+            TierFailedError: The ticket was rejected, cancelled, expired, or is dead.
+            QueueFullError: The queue is full and `on_full` was not given.
+            StoreError: Neither the store nor the spill folder takes the ticket, and
+                `on_full` was not given.
+        """
         try:
             ticket = self._ask(call)
         except (QueueFullError, StoreError) as error:
@@ -129,7 +142,16 @@ class HumanTier:
         return _reply(ticket, value)
 
     async def arun(self, call: TierContext) -> object:
-        """Answer as `run` does, without blocking the event loop."""
+        """Answer as `run` does, without blocking the event loop.
+
+        Raises:
+            Deferred: Nobody has answered within `wait`, or the ticket is only spilled
+                to a file yet.
+            TierFailedError: The ticket was rejected, cancelled, expired, or is dead.
+            QueueFullError: The queue is full and `on_full` was not given.
+            StoreError: Neither the store nor the spill folder takes the ticket, and
+                `on_full` was not given.
+        """
         try:
             ticket = await self._asked(call)
         except (QueueFullError, StoreError) as error:

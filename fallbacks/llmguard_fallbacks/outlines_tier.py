@@ -71,6 +71,7 @@ class OutlinesTier:
             TierUnavailableError: The model is busy, or nothing held its answer.
             TierTimeoutError: The deadline passed while it was answering.
             RemoteCallRefusedError: The model is remote and `refuse_remote()` is active.
+            ConfigError: Without `prompt`, not exactly one argument is a text.
         """
         _refuse_remote(self.model)
         prompt = self._prompt(call)

@@ -163,7 +163,13 @@ class Model:
         tools: Sequence[Mapping[str, Any]] = (),
         **params: Any,
     ) -> T:  # pyright: ignore[reportInvalidTypeVarUse] - as in `complete`
-        """Ask the model without blocking the event loop; see `complete`."""
+        """Ask the model without blocking the event loop; see `complete`.
+
+        Raises:
+            ConfigError: A parameter, or the prompt's digest, differs from the pinned
+                one.
+            TierTimeoutError: No time is left.
+        """
         request = self._request(prompt, tools, params)
         reply = await self._provider.acomplete(request)
         answer: Any = self._keep(reply, request)
@@ -176,7 +182,13 @@ class Model:
         tools: Sequence[Mapping[str, Any]] = (),
         **params: Any,
     ) -> TextStream:
-        """Ask the model and iterate over the text as it arrives; see `complete`."""
+        """Ask the model and iterate over the text as it arrives; see `complete`.
+
+        Raises:
+            ConfigError: A parameter, or the prompt's digest, differs from the pinned
+                one.
+            TierTimeoutError: No time is left.
+        """
         request = self._request(prompt, tools, params)
         chunks = self._provider.stream(request)
         return TextStream(chunks, lambda reply: self._keep(reply, request))
@@ -188,19 +200,33 @@ class Model:
         tools: Sequence[Mapping[str, Any]] = (),
         **params: Any,
     ) -> AsyncTextStream:
-        """Ask the model and iterate asynchronously over the text; see `complete`."""
+        """Ask the model and iterate asynchronously over the text; see `complete`.
+
+        Raises:
+            ConfigError: A parameter, or the prompt's digest, differs from the pinned
+                one.
+            TierTimeoutError: No time is left.
+        """
         request = self._request(prompt, tools, params)
         chunks = self._provider.astream(request)
         return AsyncTextStream(chunks, lambda reply: self._keep(reply, request))
 
     @property
     def client(self) -> Any:
-        """The provider's raw client: no retries, ended by the deadline."""
+        """The provider's raw client: no retries, ended by the deadline.
+
+        Raises:
+            TierTimeoutError: No time is left.
+        """
         return self._raw(self._provider.client)
 
     @property
     def async_client(self) -> Any:
-        """The provider's raw asynchronous client, for the running event loop."""
+        """The provider's raw asynchronous client, for the running event loop.
+
+        Raises:
+            TierTimeoutError: No time is left.
+        """
         return self._raw(self._provider.async_client)
 
     def _raw(self, make: Callable[..., Any]) -> Any:

@@ -156,6 +156,9 @@ def register_provider(name: str, factory: ProviderFactory) -> None:
     Args:
         name: What pins call it.
         factory: Takes a pin, returns its provider.
+
+    Raises:
+        ConfigError: The name is empty, or `factory` cannot be called.
     """
     if not name or not callable(factory):
         raise ConfigError(

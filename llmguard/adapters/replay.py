@@ -45,6 +45,9 @@ class ReplayProvider:
     Args:
         pin: The pin; its `model` is a path, relative to the lock file.
         clock: What waits for recorded latencies.
+
+    Raises:
+        ConfigError: An option is unknown, or has a value that it cannot have.
     """
 
     remote = False
@@ -69,7 +72,13 @@ class ReplayProvider:
         return self._records is not None
 
     def complete(self, request: Request) -> Reply:
-        """Return the next recorded answer to a request."""
+        """Return the next recorded answer to a request.
+
+        Raises:
+            TierFailedError: The recording has no answer to this request, or none left
+                (`exhausted = "error"`).
+            TierTimeoutError: The recorded call took longer than the request may.
+        """
         record = self._draw(request)
         wait, late = self._wait(record, request)
         if wait:
@@ -77,7 +86,13 @@ class ReplayProvider:
         return self._answer(record, late=late)
 
     async def acomplete(self, request: Request) -> Reply:
-        """Return the next recorded answer to a request."""
+        """Return the next recorded answer to a request.
+
+        Raises:
+            TierFailedError: The recording has no answer to this request, or none left
+                (`exhausted = "error"`).
+            TierTimeoutError: The recorded call took longer than the request may.
+        """
         record = self._draw(request)
         wait, late = self._wait(record, request)
         if wait:
@@ -94,14 +109,22 @@ class ReplayProvider:
             yield chunk
 
     def client(self, timeout: float) -> Any:
-        """Refuse: a recording has no client."""
+        """Refuse: a recording has no client.
+
+        Raises:
+            ConfigError: Always.
+        """
         raise ConfigError(
             f"pin {self.pin.route!r} replays {self.pin.model!r}, which has no raw "
             f"client (asked for one with {timeout:.3g} s); use `model.complete(...)`"
         )
 
     def async_client(self, timeout: float) -> Any:
-        """Refuse: a recording has no client."""
+        """Refuse: a recording has no client.
+
+        Raises:
+            ConfigError: Always.
+        """
         return self.client(timeout)
 
     def close(self) -> None:

@@ -94,6 +94,9 @@ class EDetector:
         threshold: Evidence at which `update` returns True.
         calls: Calls since the last reset.
         fails: Failures among them.
+
+    Raises:
+        ConfigError: `p0` is not in (0, 1).
     """
 
     __slots__ = ("_bad", "_good", "_limit", "_wealth", "calls", "fails", "p0")

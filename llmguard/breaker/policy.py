@@ -86,6 +86,10 @@ class BreakerPolicy:
             false trips.
         remember_inputs: Distinct inputs that are remembered, so that one counts once.
         remember_for: Seconds after which the same input counts again.
+
+    Raises:
+        ConfigError: A threshold is outside its range, or `sick_rate` is not above
+            `healthy_rate`.
     """
 
     consecutive: int = 5

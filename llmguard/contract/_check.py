@@ -50,6 +50,9 @@ class Check:
             of its source.
         inputs: Names of the inputs it reads; checked against the guarded function.
         types: JSON types of fields it can be used on; empty for any.
+
+    Raises:
+        ConfigError: No name, a threshold that is not finite, or an async function.
     """
 
     name: str

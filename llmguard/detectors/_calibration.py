@@ -42,6 +42,9 @@ class Calibration:
         source: SHA-256 of the labelled file; empty when there was none.
         made: Day it was made, ISO 8601; empty when unknown.
         negated: What counts is a text *not* found; see `inverted`.
+
+    Raises:
+        ConfigError: A count is negative, or one kind of labelled text is missing.
     """
 
     detector: str

@@ -40,6 +40,9 @@ class Detector:
         detect: Called with a text; no state, no input or output, never raises.
         labels: Every label it may give; empty when there are too many to list.
         positive: Labels that count as "found", for rates and calibrations.
+
+    Raises:
+        ConfigError: The id has no version, or `positive` names no label of `labels`.
     """
 
     id: str

@@ -33,7 +33,11 @@ MAX_SECONDS: Final = 1e6
 
 
 def check_seconds(**limits: float | None) -> None:
-    """Raise `ConfigError` for a limit in seconds that is not finite and positive."""
+    """Raise `ConfigError` for a limit in seconds that is not finite and positive.
+
+    Raises:
+        ConfigError: A limit is not above 0, or longer than `MAX_SECONDS`.
+    """
     for name, value in limits.items():
         if value is not None and not 0 < value <= MAX_SECONDS:
             raise ConfigError(
@@ -104,6 +108,9 @@ class TierOptions:
         concurrency: Calls that may be in this tier at once; None for no limit. A
             call that finds it full moves on at once.
         attempts: Tries within this tier, the first one included.
+
+    Raises:
+        ConfigError: A limit is not a finite positive number, or `when` is async.
     """
 
     when: Callable[[TierContext], bool] | None = None
@@ -114,11 +121,7 @@ class TierOptions:
     attempts: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse limits that would make the tier hang or never run.
-
-        Raises:
-            ConfigError: A limit is not a finite positive number, or `when` is async.
-        """
+        """Refuse limits that would make the tier hang or never run."""
         check_seconds(timeout=self.timeout)
         if not 0 <= self.reserve <= MAX_SECONDS:
             raise ConfigError(

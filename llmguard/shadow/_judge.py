@@ -35,6 +35,10 @@ class Thresholds:
         minimum: Requests on which the incumbent was drawn twice, at least.
         stratum: The same for an alarm in one stratum.
         lost: Share of draws that a version may lose more than the other.
+
+    Raises:
+        ConfigError: A threshold is out of its range, or `excess` is not below
+            `unacceptable`.
     """
 
     evidence: float = 20.0

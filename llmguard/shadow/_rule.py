@@ -59,6 +59,9 @@ class Rule:
         absolute: Difference allowed, in the field's own unit.
         critical: A change here alarms by itself, however rare it is in the whole.
         choices: True when the values are few and declared: each gets its own row.
+
+    Raises:
+        ConfigError: An unknown `how`, or a tolerance out of range.
     """
 
     how: How

@@ -26,6 +26,9 @@ class Agreement:
             first disagree; empty asks further reviewers one by one.
         limit: Answers after which a ticket without agreement is `dead`; 0 for twice
             the reviewers asked first, and one more.
+
+    Raises:
+        ConfigError: A pointer without its slash, or a negative number.
     """
 
     on: tuple[str, ...] = ()
@@ -34,11 +37,7 @@ class Agreement:
     limit: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what could never be.
-
-        Raises:
-            ConfigError: A pointer without its slash, or a negative number.
-        """
+        """Refuse what could never be."""
         wrong = [one for one in self.on if one and not one.startswith("/")]
         if wrong:
             raise ConfigError(
@@ -84,6 +83,9 @@ class Expiry:
         role: The role, for `escalate`.
         seconds: Time that role has, for `escalate`; None for ever.
         then: What becomes of it after that.
+
+    Raises:
+        ConfigError: A wrong word, one that misses its role, or seconds not above 0.
     """
 
     do: Literal["expire", "answer", "escalate"] = "expire"
@@ -93,11 +95,7 @@ class Expiry:
     then: Expiry | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what says less or more than it does.
-
-        Raises:
-            ConfigError: A wrong word, or one that misses its value or role.
-        """
+        """Refuse what says less or more than it does."""
         if self.do not in {"expire", "answer", "escalate"}:
             raise ConfigError(
                 f"`Expiry(do={self.do!r})`: write `expire`, `answer` or `escalate`"

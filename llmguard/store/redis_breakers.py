@@ -145,7 +145,11 @@ class SharedBreakers:
         return self._joined(key, row, self._durable.get_breaker(key))
 
     def put_breaker(self, row: BreakerRow) -> BreakerRow | None:
-        """Write where it belongs; None when another process wrote first."""
+        """Write where it belongs; None when another process wrote first.
+
+        Raises:
+            StoreError: Redis failed, or the durable store did.
+        """
         slow, quick = divmod(row.rev, _FIRST)
         kept = self._durable.get_breaker(row.key)
         if slow != (0 if kept is None else kept.rev):

@@ -58,6 +58,9 @@ class Assertion:
             refuses a field that the contract's schema lacks.
         waits: True when the judge asks a model: call it on a thread, and expect None
             where the model cannot be reached.
+
+    Raises:
+        ConfigError: The two rates leave no gap in [0, 1], or `tolerate` is 0.
     """
 
     name: str

@@ -62,7 +62,11 @@ async def asgi(
     receive: Callable[[], Awaitable[Any]],
     send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
 ) -> None:
-    """Answer a scrape, as an ASGI application."""
+    """Answer a scrape, as an ASGI application.
+
+    Raises:
+        RuntimeError: Called for a scope that is not `http`, such as `lifespan`.
+    """
     del receive
     if scope["type"] != "http":
         raise RuntimeError(f"`prometheus.asgi` answers http, not {scope['type']!r}")

@@ -102,7 +102,11 @@ class FakeModel:
             await self._clock.asleep(seconds)
 
     def reply(self, turn: Turn, *, late: bool) -> Reply:
-        """Return what an entry says, or raise it."""
+        """Return what an entry says, or raise it.
+
+        Raises:
+            TimeoutError: `late`: the entry took longer than the call could wait.
+        """
         if late:
             raise TimeoutError(f"fake model {self.name!r} did not answer in time")
         special = special_reply(turn.answer, model=self.name)

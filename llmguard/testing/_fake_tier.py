@@ -34,14 +34,22 @@ class FakeTier:
     calls: list[TierContext] = field(default_factory=list[TierContext])
 
     def run(self, call: TierContext) -> object:
-        """Answer the call as the script says."""
+        """Answer the call as the script says.
+
+        Raises:
+            TimeoutError: The entry takes longer than the call can wait.
+        """
         turn, wait, late = self._begin(call)
         if wait:
             self.script.wait(wait, self.clock)
         return self._answer(turn, late=late)
 
     async def arun(self, call: TierContext) -> object:
-        """Answer the call as the script says, without blocking the event loop."""
+        """Answer the call as the script says, without blocking the event loop.
+
+        Raises:
+            TimeoutError: The entry takes longer than the call can wait.
+        """
         turn, wait, late = self._begin(call)
         if wait and self.clock is None:
             await asyncio.sleep(wait)

@@ -88,7 +88,11 @@ class FaultServer:
     # Life
 
     def start(self) -> Self:
-        """Open the port. `with` does this."""
+        """Open the port. `with` does this.
+
+        Raises:
+            ConfigError: It is running already.
+        """
         if self._reserved is not None:
             raise ConfigError(
                 "this `FaultServer` is already running; use it in one `with` block"
@@ -132,7 +136,11 @@ class FaultServer:
 
     @property
     def port(self) -> int:
-        """The port it serves on; the same for as long as it runs."""
+        """The port it serves on; the same for as long as it runs.
+
+        Raises:
+            ConfigError: It is not running.
+        """
         if self._reserved is None:
             raise ConfigError(
                 "this `FaultServer` is not running; use it as "

@@ -79,7 +79,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register markers; begin to refuse remote calls; add suites where asked for."""
+    """Register markers; begin to refuse remote calls; add suites where asked for.
+
+    Raises:
+        pytest.UsageError: `llmguard_undecided` is neither `fail` nor `xfail`.
+    """
     for name, what in _MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {what}")
     undecided = config.getini("llmguard_undecided")

@@ -51,7 +51,12 @@ class LLMGuard:
             self.init_app(app)
 
     def init_app(self, app: flask.Flask) -> None:
-        """Add it to an application; twice to the same one is refused."""
+        """Add it to an application; twice to the same one is refused.
+
+        Raises:
+            ConfigError: It was added already, or an option or key of `app.config` is
+                unknown or cannot work.
+        """
         if "llmguard" in app.extensions:
             raise ConfigError(
                 f"Flask application {app.name!r} has llmguard already: call "

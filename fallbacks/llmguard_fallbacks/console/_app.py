@@ -69,6 +69,9 @@ def console_app(
         settings: Host names, proxies, limits; by default for this machine only.
         sections: The parts to show; all by default.
         clock: Gives the time.
+
+    Raises:
+        TypeError: A route of `sections` asks for no login.
     """
     if store is None or isinstance(store, (str, os.PathLike)):
         store = open_store(store)

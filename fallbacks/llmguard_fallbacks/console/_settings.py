@@ -41,6 +41,10 @@ class ConsoleSettings:
         lease: Seconds that a ticket stays with a reviewer; the open page renews it.
         blind: Queues whose reviewers see what tiers proposed only after they have
             written an answer of their own; `*` for all.
+
+    Raises:
+        ConfigError: An address, scope or limit that cannot be, or a `user_header`
+            without the proxy that sets it.
     """
 
     title: str = "llmguard"

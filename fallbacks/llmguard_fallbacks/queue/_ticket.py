@@ -125,7 +125,13 @@ class Ticket:
             stop()
 
     async def result(self, timeout: float | None = None) -> object:  # noqa: ASYNC109 - the ticket outlives it, a cancelled task would say less
-        """Await the answer; arguments, result and errors are those of `wait`."""
+        """Await the answer; arguments, result and errors are those of `wait`.
+
+        Raises:
+            TimeoutError: No answer yet; the ticket stays, wait again or later.
+            TicketClosedError: It was rejected, cancelled, expired, or is dead.
+            ContractError: The answer does not fit the contract given here.
+        """
         woken = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -177,13 +183,21 @@ class Ticket:
         token: str | None = None,
         roles: Collection[str] = (),
     ) -> TicketRecord:
-        """Close it unanswered, by a person's decision."""
+        """Close it unanswered, by a person's decision.
+
+        Raises:
+            QueueError: It is closed already, or not this reviewer's.
+        """
         return self._store.tickets.reject(
             self.id, reviewer=reviewer, reason=reason, token=token, roles=roles
         )
 
     def cancel(self, reason: str, *, actor: str = "caller") -> TicketRecord:
-        """Take it back: nobody needs the answer any more."""
+        """Take it back: nobody needs the answer any more.
+
+        Raises:
+            QueueError: It is closed already.
+        """
         return self._store.tickets.cancel(self.id, actor=actor, reason=reason)
 
     def _watch(self, timeout: float | None) -> _Flow:

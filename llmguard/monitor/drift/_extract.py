@@ -35,6 +35,9 @@ class Classifier:
             none); returns whether the answer has a property, or a number.
         kind: `mark` for a property, `measure` for a number.
         version: Change it whenever the same answer may be judged otherwise.
+
+    Raises:
+        ConfigError: No name, or another `kind`.
     """
 
     name: str
@@ -58,6 +61,9 @@ class Extractor:
         fields: Which fields of structured answers are watched.
         patterns: Regular expressions of yours, by name: found in the text or not.
         classifiers: Functions of yours.
+
+    Raises:
+        ConfigError: A pattern is no regular expression.
     """
 
     fields: Fields = NO_FIELDS

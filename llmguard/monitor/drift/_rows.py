@@ -53,7 +53,11 @@ class Row:
 
     @classmethod
     def from_json(cls, text: str) -> Row:
-        """Read what `to_json` wrote, to three significant digits."""
+        """Read what `to_json` wrote, to three significant digits.
+
+        Raises:
+            ValueError: The text is no such line.
+        """
         read: Any = json.loads(text)
         prompt = read["prompt"]
         return cls(

@@ -44,6 +44,9 @@ class Fields:
         cluster: Who sent the request; empty for independent requests.
         input: What was asked. Empty: `input`, `prompt` or `question`.
         executed: Verdict of running the output.
+
+    Raises:
+        ConfigError: `stratum_pattern` is no regular expression.
     """
 
     id: str = ""

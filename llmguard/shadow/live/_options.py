@@ -80,6 +80,9 @@ class ShadowOptions:
         max_chars: Characters kept of any one text.
         keep_days: Days that pairs are kept.
         keep_pairs: Pairs kept of one shadow; those that part stay longest.
+
+    Raises:
+        ConfigError: An option is out of its range, or an unknown word.
     """
 
     share: float = 0.05

@@ -41,6 +41,9 @@ class PairedBetting:
     Attributes:
         tolerate: The margin over the incumbent's rate that is fine, in [0, 1).
         unacceptable: The margin that is not, in (tolerate, 1].
+
+    Raises:
+        ConfigError: Not 0 <= `tolerate` < `unacceptable` <= 1.
     """
 
     tolerate: float

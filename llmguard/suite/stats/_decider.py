@@ -116,7 +116,11 @@ class Decider:
             ledger.settle(case)
 
     def needs(self, rule: str, case: str) -> bool:
-        """Tell whether another call of this case can still matter to this rule."""
+        """Tell whether another call of this case can still matter to this rule.
+
+        Raises:
+            ConfigError: No such rule.
+        """
         return self.rounds < self.cap and self._ledger(rule).needs(case)
 
     @property
@@ -143,7 +147,11 @@ class Decider:
         return Verdict.PROMOTE if statuses == {Status.ACCEPTED} else Verdict.UNDECIDED
 
     def state(self, rule: str) -> RuleState:
-        """Return where a rule stands."""
+        """Return where a rule stands.
+
+        Raises:
+            ConfigError: No such rule.
+        """
         return self._ledger(rule).state()
 
     def states(self) -> tuple[RuleState, ...]:

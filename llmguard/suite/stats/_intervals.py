@@ -49,6 +49,9 @@ def wilson(failures: int, n: int, *, confidence: float = 0.95) -> tuple[float, f
     """Return the score interval of a rate: shorter than the exact one, for display.
 
     Wilson, Journal of the American Statistical Association 22 (1927).
+
+    Raises:
+        ConfigError: The counts cannot be.
     """
     _check(failures, n)
     if not n:
@@ -77,6 +80,9 @@ def paired_interval(
 
     Returns:
         Bounds of candidate rate minus incumbent rate; (-1, 1) of no pairs at all.
+
+    Raises:
+        ConfigError: The counts cannot be.
     """
     _check(worse + better, n)
     if not n:

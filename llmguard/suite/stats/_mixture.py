@@ -33,6 +33,9 @@ class BetaMixture:
     Attributes:
         tolerate: p0, in (0, 1).
         unacceptable: p1, in (p0, 1].
+
+    Raises:
+        ConfigError: Not 0 < p0 < p1 <= 1.
     """
 
     tolerate: float

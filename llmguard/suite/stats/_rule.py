@@ -26,6 +26,9 @@ class Rule:
         scope: `suite` speaks of these prompts; `traffic` takes them as a sample.
         gating: False is reported and has no say in the verdict.
         cases: How many cases it applies to; 0 for all of the suite.
+
+    Raises:
+        ConfigError: The two rates leave no gap in their range.
     """
 
     name: str
