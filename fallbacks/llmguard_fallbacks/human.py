@@ -29,13 +29,7 @@ from llmguard.store import (
 )
 
 from .queue._callback_url import check_url
-from .queue._content import (
-    OutputRedactor,
-    Redactor,
-    content_of,
-    outputs_of,
-    reasons_of,
-)
+from .queue._content import OutputRedactor, Redactor, content_of, outputs_of, reasons_of
 from .queue._spill import spill
 from .queue._store import StoreLike, folder_of, opened, replayed
 from .queue._ticket import Ticket, TicketClosedError
@@ -91,10 +85,10 @@ class HumanTier:
     durable: bool = field(default=True, init=False)
 
     def check(self, contract: Contract | None) -> None:
-        """Raise `ConfigError` when a declared value breaks the contract.
+        """Hold the declared values against the contract.
 
         Raises:
-            ConfigError: A declared value (`on_full`, `on_expiry`) breaks the contract.
+            ConfigError: `on_full` or `on_expiry` breaks it.
         """
         if contract is None:
             return
@@ -121,12 +115,10 @@ class HumanTier:
         """Make the ticket, wait for up to `wait` seconds, else raise `Deferred`.
 
         Raises:
-            Deferred: Nobody has answered within `wait`, or the ticket is only spilled
-                to a file yet.
-            TierFailedError: The ticket was rejected, cancelled, expired, or is dead.
-            QueueFullError: The queue is full and `on_full` was not given.
-            StoreError: Neither the store nor the spill folder takes the ticket, and
-                `on_full` was not given.
+            Deferred: Nobody answered within `wait`, or the ticket is spilled.
+            TierFailedError: It was rejected, cancelled, expired, or is dead.
+            QueueError: The queue is full, and there is no `on_full`.
+            StoreError: Nothing takes the ticket, and there is no `on_full`.
         """
         try:
             ticket = self._ask(call)
@@ -142,16 +134,7 @@ class HumanTier:
         return _reply(ticket, value)
 
     async def arun(self, call: TierContext) -> object:
-        """Answer as `run` does, without blocking the event loop.
-
-        Raises:
-            Deferred: Nobody has answered within `wait`, or the ticket is only spilled
-                to a file yet.
-            TierFailedError: The ticket was rejected, cancelled, expired, or is dead.
-            QueueFullError: The queue is full and `on_full` was not given.
-            StoreError: Neither the store nor the spill folder takes the ticket, and
-                `on_full` was not given.
-        """
+        """Do as `run` without blocking the loop; the errors are those of `run`."""
         try:
             ticket = await self._asked(call)
         except (QueueFullError, StoreError) as error:

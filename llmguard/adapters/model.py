@@ -163,13 +163,7 @@ class Model:
         tools: Sequence[Mapping[str, Any]] = (),
         **params: Any,
     ) -> T:  # pyright: ignore[reportInvalidTypeVarUse] - as in `complete`
-        """Ask the model without blocking the event loop; see `complete`.
-
-        Raises:
-            ConfigError: A parameter, or the prompt's digest, differs from the pinned
-                one.
-            TierTimeoutError: No time is left.
-        """
+        """Ask without blocking the loop; the errors are those of `complete`."""
         request = self._request(prompt, tools, params)
         reply = await self._provider.acomplete(request)
         answer: Any = self._keep(reply, request)
@@ -182,13 +176,7 @@ class Model:
         tools: Sequence[Mapping[str, Any]] = (),
         **params: Any,
     ) -> TextStream:
-        """Ask the model and iterate over the text as it arrives; see `complete`.
-
-        Raises:
-            ConfigError: A parameter, or the prompt's digest, differs from the pinned
-                one.
-            TierTimeoutError: No time is left.
-        """
+        """Iterate over the text as it arrives; errors are those of `complete`."""
         request = self._request(prompt, tools, params)
         chunks = self._provider.stream(request)
         return TextStream(chunks, lambda reply: self._keep(reply, request))
@@ -200,13 +188,7 @@ class Model:
         tools: Sequence[Mapping[str, Any]] = (),
         **params: Any,
     ) -> AsyncTextStream:
-        """Ask the model and iterate asynchronously over the text; see `complete`.
-
-        Raises:
-            ConfigError: A parameter, or the prompt's digest, differs from the pinned
-                one.
-            TierTimeoutError: No time is left.
-        """
+        """Iterate asynchronously over the text; errors are those of `complete`."""
         request = self._request(prompt, tools, params)
         chunks = self._provider.astream(request)
         return AsyncTextStream(chunks, lambda reply: self._keep(reply, request))

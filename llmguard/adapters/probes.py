@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..errors import LLMGuardError
+from ..pins import evidence_about
 from ..reply import Reply
 from ..telemetry.activity import process_name
 from ._equality import equality
@@ -142,8 +143,8 @@ def _subject(prompts: Sequence[str]) -> str:
 
 
 def _baseline(store: Store, pin: Pin, subject: str) -> tuple[str, Answers] | None:
-    for row in store.list_evidence(function=pin.route, pin_digest=pin.digest):
-        if row.kind == KIND and row.subject == subject:
+    for row in evidence_about(store, pin, kinds=(KIND,), function=pin.route):
+        if row.subject == subject:
             answers: Answers = json.loads(row.body)["answers"]
             return row.digest, answers
     return None
@@ -167,7 +168,7 @@ def _row(pin: Pin, prompts: Sequence[str], answers: Answers, at: float) -> Evide
         kind=KIND,
         function=pin.route,
         subject=_subject(prompts),
-        pin_digest=pin.digest,
+        pin_digest=pin.identity,
         verdict="BASELINE",
         at=at,
         body=body,

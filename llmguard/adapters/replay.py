@@ -75,6 +75,7 @@ class ReplayProvider:
         """Return the next recorded answer to a request.
 
         Raises:
+            ConfigError: The recording is missing or cannot be read.
             TierFailedError: The recording has no answer to this request, or none left
                 (`exhausted = "error"`).
             TierTimeoutError: The recorded call took longer than the request may.
@@ -86,13 +87,7 @@ class ReplayProvider:
         return self._answer(record, late=late)
 
     async def acomplete(self, request: Request) -> Reply:
-        """Return the next recorded answer to a request.
-
-        Raises:
-            TierFailedError: The recording has no answer to this request, or none left
-                (`exhausted = "error"`).
-            TierTimeoutError: The recorded call took longer than the request may.
-        """
+        """Return the next recorded answer; the errors are those of `complete`."""
         record = self._draw(request)
         wait, late = self._wait(record, request)
         if wait:
@@ -100,11 +95,11 @@ class ReplayProvider:
         return self._answer(record, late=late)
 
     def stream(self, request: Request) -> Iterator[Chunk]:
-        """Yield the next recorded answer word by word."""
+        """Yield the next answer by words; the errors are those of `complete`."""
         yield from _pieces(self.complete(request))
 
     async def astream(self, request: Request) -> AsyncIterator[Chunk]:
-        """Yield the next recorded answer word by word."""
+        """Yield the next answer by words; the errors are those of `complete`."""
         for chunk in _pieces(await self.acomplete(request)):
             yield chunk
 

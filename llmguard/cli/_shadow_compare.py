@@ -248,4 +248,4 @@ def _notes(made: Comparison) -> list[str]:
 def _version(make: Any, path: Path, pin: Pin | None) -> Any:
     if pin is None:
         return make(name=path.name)
-    return make(name=pin.model, pin=pin.id, digest=pin.digest)
+    return make(name=pin.model, pin=pin.id, digest=pin.identity)

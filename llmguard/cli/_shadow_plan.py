@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._text import emit_json, table
+from ._text import Share, emit_json, table
 
 if TYPE_CHECKING:
     from ..shadow import Plan
@@ -39,47 +39,32 @@ class _Traffic(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[rep
         return float(re.sub("[_,]", "", found[1])) * _PER[found[2] or ""]
 
 
-class _Share(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument] - not generic before click 8.2
-    """A share in percent: `5`, `5%`."""
-
-    name = "percent"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return a share."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%?", str(value))
-        if found is None:
-            self.fail(f"{value!r} is no share; write percent, such as 5%", param, ctx)
-        return float(found[1]) / 100
-
-
 @click.command("plan")
 @click.option("--traffic", type=_Traffic(), required=True, help="Requests a day.")
 @click.option(
     "--sample",
-    type=_Share(),
+    type=Share(),
     default="10%",
     show_default=True,
     help="Share of the traffic that is shadowed.",
 )
 @click.option(
     "--double",
-    type=_Share(),
+    type=Share(),
     default="25%",
     show_default=True,
     help="Share of those that are drawn twice.",
 )
 @click.option(
     "--detect",
-    type=_Share(),
+    type=Share(),
     default="3%",
     show_default=True,
     help="Net divergence to declare, in points.",
 )
 @click.option(
     "--floor",
-    type=_Share(),
+    type=Share(),
     default="9%",
     show_default=True,
     help="The incumbent's own noise.",
@@ -87,7 +72,7 @@ class _Share(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[repor
 @click.option(
     "--slice",
     "slice_share",
-    type=_Share(),
+    type=Share(),
     default="100%",
     show_default=True,
     help="Share of the traffic that the claim is about.",

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._shadow_live import actor, env_option, json_option, opened, reported, store_option
-from ._text import emit_json
+from ._text import Share, emit_json
 
 if TYPE_CHECKING:
     from ..shadow.live import ShadowOptions
 
 __all__ = ["start_command"]
 
-_SHARE = click.FloatRange(0, 1)
 _SOME = click.FloatRange(0, min_open=True)
 _ONE = click.IntRange(min=1)
 _KEPT = ("as_json", "url", "env", "reason", "route", "pin")
@@ -24,10 +23,10 @@ _KEPT = ("as_json", "url", "env", "reason", "route", "pin")
 @click.argument("route")
 @click.argument("pin")
 @click.option(
-    "--share", default=0.05, show_default=True, type=_SHARE, help="Of the live calls."
+    "--share", default="5%", show_default=True, type=Share(), help="Of the live calls."
 )
 @click.option(
-    "--double", default=0.25, show_default=True, type=_SHARE, help="Of the sampled."
+    "--double", default="25%", show_default=True, type=Share(), help="Of the sampled."
 )
 @click.option("--by", multiple=True, help="Label that makes strata; may be repeated.")
 @click.option("--stratum", "shares", multiple=True, help="LABEL=VALUE:SHARE for one.")
@@ -108,9 +107,9 @@ def _options(given: dict[str, Any]) -> ShadowOptions:
 def _share_of(text: str) -> tuple[str, float]:
     stratum, _, share = text.rpartition(":")
     try:
-        return stratum, float(share)
-    except ValueError:
+        return stratum, Share().convert(share, None, None)
+    except click.BadParameter:
         raise click.BadParameter(
-            f"{text!r} is not LABEL=VALUE:SHARE, such as intent=refund:0.5",
+            f"{text!r} is not LABEL=VALUE:SHARE, such as intent=refund:50%",
             param_hint="--stratum",
         ) from None

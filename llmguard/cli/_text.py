@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import click
 
 from ..clock import age
 
-__all__ = ["age", "emit_json", "table"]
+__all__ = ["Share", "age", "emit_json", "examples", "table"]
+
+
+class Share(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument] - not generic before click 8.2
+    """A share: `5%` or `0.05`; a bare number above 1 may mean either, so it is none."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return a share from 0 to 1."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+) ?(%?)", str(value).strip())
+        share = float(found[1]) / (100 if found[2] else 1) if found else 2.0
+        if share <= 1:
+            return share
+        return self.fail(f"{value!r} is no share; write 5% or 0.05", param, ctx)
+
+
+def examples(*commands: str, after: str = "") -> str:
+    """Return the last part of a command's help; a test parses what it shows.
+
+    Args:
+        *commands: Whole command lines.
+        after: A paragraph that stands before them.
+    """
+    block = "\n".join(("\b", "Examples:", *(f"  {each}" for each in commands)))
+    return f"{after}\n\n{block}" if after else block
 
 
 def table(rows: Iterable[Sequence[object]], *, indent: int = 2) -> str:

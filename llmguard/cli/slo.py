@@ -253,13 +253,19 @@ def _declared(modules: tuple[str, ...]) -> list[tuple[str, Objective]]:
 @click.argument("name")
 @_store_option
 @_env_option
-def forget(function: str, name: str, url: str | None, env: str | None) -> None:
+@_json_option
+def forget(
+    function: str, name: str, url: str | None, env: str | None, *, as_json: bool
+) -> None:
     """Forget an objective that no program declares any more; its counts stay."""
     if not _open(url).counts.drop_objective(_env(env), function, name):
         raise click.ClickException(
             f"`{function}` has no objective {name!r}; see `llmguard slo list`"
         )
-    click.echo(f"{function} no longer owes {name}")
+    if as_json:
+        emit_json({"function": function, "objective": name, "forgotten": True})
+    else:
+        click.echo(f"{function} no longer owes {name}")
 
 
 @slo.command()

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from ..outcome import Kind
+from ..pins import evidence_about
 from ..store import EvidenceRow, Store
 from ._paired import Said
 
@@ -46,7 +47,7 @@ def save_canaries(
             kind=KIND,
             function=function,
             subject=_subject(inputs),
-            pin_digest=pin.id,
+            pin_digest=pin.identity,
             verdict="kept",
             at=time.time(),
             body=body,
@@ -55,12 +56,12 @@ def save_canaries(
 
 
 def load_canaries(
-    store: Store, function: str, pin: str, inputs: Inputs
+    store: Store, function: str, pin: Pin, inputs: Inputs
 ) -> tuple[Sequence[Said], Sequence[Said]] | None:
     """Return both draws on exactly these inputs, or None when none were kept."""
     subject = _subject(inputs)
-    for row in store.list_evidence(function=function, pin_digest=pin):
-        if row.kind == KIND and row.subject == subject:
+    for row in evidence_about(store, pin, kinds=(KIND,), function=function):
+        if row.subject == subject:
             first, second = json.loads(row.body)["draws"]
             return [_said(one) for one in first], [_said(one) for one in second]
     return None

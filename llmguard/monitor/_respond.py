@@ -262,7 +262,7 @@ class Responder:
 
         if case.site.function not in self._canaries:
             return None
-        return load_canaries(case.store, case.site.function, case.pin.id, inputs)
+        return load_canaries(case.store, case.site.function, case.pin, inputs)
 
     def remember(self, site: Site) -> None:
         """Ask a version its canaries twice, for later: it has just got its baseline."""

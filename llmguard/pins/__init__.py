@@ -14,6 +14,7 @@ from ._read import read_lock
 from ._rules import ProbeRules, RouteRules, Slice, rules_of
 
 if TYPE_CHECKING:
+    from ._about import evidence_about
     from ._check import Finding, check
     from ._files import content_hash, edit_lock, hash_option, sha256_file
     from ._lifecycle import HORIZON, ending, shutdown_of
@@ -42,6 +43,7 @@ __all__ = [
     "content_hash",
     "edit_lock",
     "ending",
+    "evidence_about",
     "forget",
     "hash_option",
     "load_lock",
@@ -63,6 +65,7 @@ __all__ = [
 # What only commands and checks need is imported when it is used: a service resolves.
 _LAZY: Final = MappingProxyType(
     {
+        "_about": ("evidence_about",),
         "_check": ("Finding", "check"),
         "_files": ("content_hash", "edit_lock", "hash_option", "sha256_file"),
         "_lifecycle": ("HORIZON", "ending", "shutdown_of"),

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from ..pins import evidence_about
 from ..store import EvidenceRow
 from .request import Request, failed, passed, unknown
 from .settings import ShadowRule
@@ -23,18 +24,12 @@ _MOST: Final = 200
 def shadow_gate(request: Request) -> GateResult:
     """Judge the newest shadow report about the pin."""
     rule = request.rules.shadow or ShadowRule()
-    wanted = {request.pin.identity, request.pin.digest}
-    rows = [
-        row
-        for digest in sorted(wanted)
-        for row in request.store.list_evidence(pin_digest=digest, limit=_MOST)
-        if row.kind == "shadow"
-    ]
+    rows = evidence_about(request.store, request.pin, kinds=("shadow",), limit=_MOST)
     if not rows:
         return unknown(
             _GATE, f"no shadow report about {request.pin.id} yet", _run(request)
         )
-    row = max(rows, key=lambda one: one.at)
+    row = rows[0]
     problem = _refused(request, rule, row)
     if problem:
         return unknown(_GATE, problem, _run(request))
@@ -101,6 +96,7 @@ def _refused(request: Request, rule: ShadowRule, row: EvidenceRow) -> str:
         return f"unreadable evidence: {row.digest} is no shadow report"
     against = cast("dict[str, object]", body).get("incumbent_digest")
     serves = request.incumbent
+    # Reports of earlier versions name the incumbent by its whole entry.
     if serves is None or against not in {serves.identity, serves.digest}:
         name = cast("dict[str, object]", body).get("incumbent_pin") or against
         now = serves.id if serves else "nobody"

@@ -43,9 +43,9 @@ class ShadowEvidence:
     Attributes:
         function: Qualified name of the guarded function, or the name of the recording.
         pin: Id of the challenger's pin.
-        pin_digest: Digest of that pin as the lock file has it.
+        pin_digest: `Pin.identity` of it: what decides its behaviour.
         incumbent_pin: Id of the incumbent's pin.
-        incumbent_digest: Digest of that pin.
+        incumbent_digest: `Pin.identity` of it.
         verdict: What the run says.
         reason: One sentence on what decided.
         source: `live`, or `recorded` for files.

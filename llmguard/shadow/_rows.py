@@ -37,7 +37,7 @@ class Version:
     Attributes:
         name: How reports call it: a model, a file.
         pin: Id of its pin; empty for recordings of unknown origin.
-        digest: Digest of that pin.
+        digest: `Pin.identity` of that pin; empty where `pin` is.
         draws: Draws of it.
         lost: Those that could not be compared, by kind.
         acts: The others, by what the version did.

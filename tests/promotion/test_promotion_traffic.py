@@ -60,6 +60,14 @@ def refused(project: Project, told: Told, gate: str) -> str:
     return told(caught, gate)
 
 
+def test_a_shadow_report_of_before_names_whole_entries(project: Project) -> None:
+    """Reports were once filed under the digest of the entry: they still count."""
+    asking(project, "shadow = true")
+    old, new = project.old, project.new
+    report(project, pin_digest=new.digest, incumbent_digest=old.digest)
+    assert 1 == len(project.promote(new).entries[-1].evidence)
+
+
 def test_a_shadow_report_lets_through(project: Project, refuses: Told) -> None:
     """PROMOTE under the limits; what was relied on is kept."""
     asking(project, "shadow = { max_net = 0.01 }")

@@ -127,16 +127,21 @@ def accept(
 
 
 @cases.command()
-@options(id_argument, reviewer_option)
+@options(id_argument, reviewer_option, json_option)
 @click.option("--note", default="", help="Why.")
 @click.pass_obj
-def dismiss(url: str | None, *, ticket_id: str, reviewer: str, note: str) -> None:
+def dismiss(
+    url: str | None, *, ticket_id: str, reviewer: str, note: str, as_json: bool
+) -> None:
     """Leave a case out."""
     store = look(url)
     case = store.feedback.decide(
         find_ticket(store, ticket_id).id, state="dismissed", actor=reviewer, note=note
     )
-    click.echo(f"dismissed: {case.ticket_id}")
+    if as_json:
+        print_json(dataclasses.asdict(case))
+    else:
+        click.echo(f"dismissed: {case.ticket_id}")
 
 
 @cases.command()

@@ -125,13 +125,7 @@ class Ticket:
             stop()
 
     async def result(self, timeout: float | None = None) -> object:  # noqa: ASYNC109 - the ticket outlives it, a cancelled task would say less
-        """Await the answer; arguments, result and errors are those of `wait`.
-
-        Raises:
-            TimeoutError: No answer yet; the ticket stays, wait again or later.
-            TicketClosedError: It was rejected, cancelled, expired, or is dead.
-            ContractError: The answer does not fit the contract given here.
-        """
+        """Await the answer; arguments, result and errors are those of `wait`."""
         woken = asyncio.Event()
         loop = asyncio.get_running_loop()
 

@@ -158,7 +158,7 @@ def gather(
     upgrade = found[number - 1 if number > 0 else number]
     lock = _lock() if lock is None else lock
     pin = lock.pins.get(upgrade.pin)
-    evidence = evidence_of(store, upgrade, "" if pin is None else pin.identity)
+    evidence = evidence_of(store, upgrade, pin)
     moments = timeline(store, upgrade, evidence, now=now)
     sign = detection(moments, upgrade)
     after = rows_between(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from ...errors import ConfigError
+from ...pins import Pin, evidence_about
 from ...promotion._history import approvers, sentence
 from ...store import Entry, Event, EvidenceRow, Store
 from ...suite import Evidence
@@ -21,6 +22,7 @@ _LOOK_BACK: Final = 30 * 86_400.0
 _LEDGER: Final = ("promotion.", "rollback.", "quarantine.")
 _TRIPS: Final = ("alert.page", "alert.warning", "alarm.", "breaker.", "echo.", "probe.")
 _LONGEST: Final = 400
+_TOLD: Final = ("suite", "shadow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +42,20 @@ class Moment:
     text: str
 
 
-def evidence_of(store: Store, upgrade: Upgrade, identity: str) -> list[EvidenceRow]:
+def evidence_of(store: Store, upgrade: Upgrade, pin: Pin | None) -> list[EvidenceRow]:
     """Return what its entries rest on, and what else is about the version.
 
     Args:
         store: The store.
         upgrade: The upgrade.
-        identity: `Pin.identity` of the version; empty when the lock lost it.
+        pin: The version; None when the lock lost it.
     """
     digests = {digest for entry in upgrade.entries for digest in entry.evidence}
     rows = [store.get_evidence(digest) for digest in sorted(digests)]
-    if identity:
+    if pin is not None:
         until = upgrade.ended or float("inf")
         since = upgrade.began - _LOOK_BACK
-        more = store.list_evidence(pin_digest=identity, since=since)
+        more = evidence_about(store, pin, kinds=_TOLD, since=since)
         rows += [row for row in more if row.at <= until]
     found = {row.digest: row for row in rows if row is not None}
     return sorted(found.values(), key=lambda row: row.at)

@@ -210,7 +210,7 @@ def _version(pin_id: str) -> Version:
         pin = None
     if pin is None:
         return Version(name=pin_id, pin=pin_id)
-    return Version(name=pin.model, pin=pin_id, digest=pin.digest)
+    return Version(name=pin.model, pin=pin_id, digest=pin.identity)
 
 
 def _notes(

@@ -149,7 +149,7 @@ def test_a_report_is_evidence_and_a_page(project: Project, tmp_path: Path) -> No
     _llmguard("report", "triage", "--evidence", "--html", page)
     assert "<html" in page.read_text()
     (row,) = project.store.list_evidence()
-    assert ("shadow", "UNDECIDED", project.b.digest) == (
+    assert ("shadow", "UNDECIDED", project.b.identity) == (
         row.kind,
         row.verdict,
         row.pin_digest,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from llmguard.errors import ConfigError
+from llmguard.pins import evidence_about
 from llmguard.shadow import ShadowEvidence
 from llmguard.shadow.live import ShadowStatus, status_of
 from llmguard.suite import Evidence
@@ -128,16 +129,12 @@ def evidence_list(
         route: Only shadows beside this route; evidence names functions, not routes.
     """
     known = lock.pins.get(pin) if lock and pin else None
-    # Suites name a version by what decides its behaviour, shadows by its whole entry.
-    digests = (known.identity, known.digest) if known else (None,)
-    rows = [
-        row
-        for digest in dict.fromkeys(digests)
-        for row in store.list_evidence(
-            function=function or None, pin_digest=digest, limit=_MOST
-        )
-    ]
-    rows.sort(key=lambda row: -row.at)
+    subject = function or None
+    rows = (
+        evidence_about(store, known, function=subject, limit=_MOST)
+        if known
+        else store.list_evidence(function=subject, limit=_MOST)
+    )
     lines = [_line(row) for row in rows]
     shown = [
         line
