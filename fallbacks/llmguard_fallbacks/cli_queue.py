@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from llmguard.cli._text import examples
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import LEASE, WAITING, TicketRecord, TicketState
 
@@ -35,8 +36,15 @@ __all__ = ["queue"]
 _STATES = [str(state) for state in TicketState]
 
 
-@click.group(cls=Group)
-@click.option("--store", metavar="URL", help="Path or URL of the store.")
+@click.group(
+    cls=Group,
+    epilog=examples(
+        "llmguard queue list --queue triage", "llmguard queue claim --queue triage"
+    ),
+)
+@click.option(
+    "--store", metavar="URL", help="Store path or URL; the configured one by default."
+)
 @click.pass_context
 def queue(ctx: click.Context, store: str | None) -> None:
     """Tickets that wait for a person: list, take, answer.
@@ -46,7 +54,9 @@ def queue(ctx: click.Context, store: str | None) -> None:
     ctx.obj = store
 
 
-@queue.command("list")
+@queue.command(
+    "list", epilog=examples("llmguard queue list --queue triage --state open")
+)
 @options(queue_option, json_option)
 @click.option(
     "--state",
@@ -89,7 +99,7 @@ def list_(
         click.echo("no tickets" + (f" in queue {name!r}" if name else ""))
 
 
-@queue.command()
+@queue.command(epilog=examples("llmguard queue show 01K7"))
 @options(id_argument, reviewer_option, json_option)
 @click.pass_obj
 def show(url: str | None, *, ticket_id: str, reviewer: str, as_json: bool) -> None:
@@ -113,7 +123,7 @@ def show(url: str | None, *, ticket_id: str, reviewer: str, as_json: bool) -> No
         click.echo(text.next_steps(record, token=record.lease_token if mine else ""))
 
 
-@queue.command()
+@queue.command(epilog=examples("llmguard queue claim --queue triage --role billing"))
 @options(
     click.argument("ticket_id", metavar="[ID]", required=False),
     queue_option,
@@ -156,7 +166,12 @@ def claim(
     click.echo(text.next_steps(record, token=record.lease_token))
 
 
-@queue.command()
+@queue.command(
+    epilog=examples(
+        "llmguard queue answer 01K7 --field category=billing --field priority=high",
+        "llmguard queue answer 01K7 --json-file answer.json",
+    )
+)
 @options(id_argument, token_option, role_option, reviewer_option, json_option)
 @click.option(
     "--field", "fields", multiple=True, metavar="NAME=VALUE", help="One field; repeat."
@@ -202,7 +217,7 @@ def answer(
     )
 
 
-@queue.command()
+@queue.command(epilog=examples("llmguard queue reject 01K7 --reason 'empty message'"))
 @options(id_argument, token_option, role_option, reviewer_option, json_option)
 @click.option("--reason", required=True, help="Why nobody can answer it.")
 @click.pass_obj
@@ -228,7 +243,7 @@ def reject(
     print_closed(record, as_json=as_json)
 
 
-@queue.command()
+@queue.command(epilog=examples("llmguard queue release 01K7"))
 @options(id_argument, token_option, reviewer_option, json_option)
 @click.option("--reason", default="", help="Needed to take it from somebody else.")
 @click.pass_obj
@@ -249,7 +264,7 @@ def release(
     print_closed(record, as_json=as_json)
 
 
-@queue.command()
+@queue.command(epilog=examples("llmguard queue stats --json"))
 @options(queue_option, json_option)
 @click.pass_obj
 def stats(url: str | None, *, name: str | None, as_json: bool) -> None:

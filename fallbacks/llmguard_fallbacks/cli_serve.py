@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from llmguard.cli._text import examples
 from llmguard.errors import ConfigError
 
 __all__ = ["serve"]
 
 
-@click.command()
+@click.command(epilog=examples("llmguard serve triage-local --port 8080"))
 @click.argument("targets", nargs=-1, required=True, metavar="MODEL|ROUTE...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
 @click.option(

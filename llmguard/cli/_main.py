@@ -16,6 +16,7 @@ import click
 
 from .._version import __version__
 from ..errors import LLMGuardError, LockError
+from ._text import examples
 
 __all__ = ["cli", "main"]
 
@@ -147,8 +148,13 @@ def _missing(name: str, distributions: str, help_text: str) -> click.Command:
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": "LLMGUARD",
     },
-    epilog="Exit codes: 0 done, 1 failed or found something, 2 usage, 3 gate not "
-    "passed, 4 lock stale. Shell completion: `llmguard completion bash`.",
+    epilog=examples(
+        "llmguard init --example",
+        "llmguard scan src",
+        "llmguard status",
+        after="Exit codes: 0 done, 1 failed or found something, 2 usage, 3 gate not "
+        "passed, 4 lock stale. Shell completion: `llmguard completion bash`.",
+    ),
 )
 @click.version_option(__version__, prog_name="llmguard")
 def cli() -> None:

@@ -10,7 +10,7 @@ import click
 
 from .._nested import read_json
 from ..errors import ConfigError
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..monitor.drift import Backtest, Baseline, Logged
@@ -20,7 +20,9 @@ __all__ = ["backtest"]
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(
+    epilog=examples("llmguard monitor backtest last-month.jsonl this-week.jsonl")
+)
 @click.argument("baseline", type=_FILE)
 @click.argument("stream", type=_FILE, required=False)
 @click.option(
@@ -57,7 +59,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="BASELINE and STREAM are results of `--json` on parts of a log: add them up.",
 )
 @click.option("--measure", is_flag=True, help="Measure the rate of false alarms too.")
-@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def backtest(
     *,
     baseline: Path,

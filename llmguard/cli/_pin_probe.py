@@ -12,7 +12,7 @@ import click
 
 from ..pins import load_lock, rules_of
 from ._promotion import env_of, env_option, json_option, open_there, store_option
-from ._text import emit_json
+from ._text import emit_json, examples
 
 if TYPE_CHECKING:
     from ..adapters.probes import ProbeResult
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["probe"]
 
 
-@click.command("probe")
+@click.command("probe", epilog=examples("llmguard pin probe triage"))
 @click.argument("target", metavar="ROUTE|PIN")
 @click.option("--renew", is_flag=True, help="Record a new baseline.")
 @env_option

@@ -10,6 +10,7 @@ import click
 
 from .._nested import read_json
 from ..errors import ConfigError
+from ._text import examples
 
 if TYPE_CHECKING:
     from ..pins import Pin
@@ -22,7 +23,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _READ: Final = ("id", "output", "calls", "sample", "stratum", "cluster", "input")
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    epilog=examples("llmguard shadow compare a.jsonl b.jsonl --repeat-a a-again.jsonl"),
+)
 @click.argument("a", type=_FILE)
 @click.argument("b", type=_FILE)
 @click.option("--repeat-a", type=_FILE, multiple=True, help="A again: its own noise.")

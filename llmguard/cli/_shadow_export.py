@@ -14,12 +14,12 @@ from ._shadow_live import (
     reported,
     store_option,
 )
-from ._text import emit_json
+from ._text import emit_json, examples
 
 __all__ = ["export_command"]
 
 
-@click.command("export")
+@click.command("export", epilog=examples("llmguard shadow export triage pairs"))
 @click.argument("subject")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--pin", default="", help="Only this challenger.")

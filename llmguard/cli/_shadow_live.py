@@ -27,11 +27,15 @@ __all__ = [
     "store_option",
 ]
 
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+)
 store_option = click.option(
     "--store", "url", help="Store path or URL; the configured one by default."
 )
-env_option = click.option("--env", help="Environment; the configured one by default.")
+env_option = click.option(
+    "--env", help="Environment; `LLMGUARD_ENV` or the setting `env` by default."
+)
 
 
 def actor() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ._text import Share, emit_json, table
+from ._text import Share, emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..shadow import Plan
@@ -39,7 +39,7 @@ class _Traffic(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[rep
         return float(re.sub("[_,]", "", found[1])) * _PER[found[2] or ""]
 
 
-@click.command("plan")
+@click.command("plan", epilog=examples("llmguard shadow plan --traffic 20000"))
 @click.option("--traffic", type=_Traffic(), required=True, help="Requests a day.")
 @click.option(
     "--sample",

@@ -15,13 +15,16 @@ from ._shadow_live import (
     reported,
     store_option,
 )
+from ._text import examples
 
 __all__ = ["report_command"]
 
 _ALARM = 3
 
 
-@click.command("report")
+@click.command(
+    "report", epilog=examples("llmguard shadow report triage --evidence --gate")
+)
 @click.argument("subject")
 @click.option("--pin", default="", help="Only this challenger.")
 @click.option("--function", default="", help="Which function of the route.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._shadow_live import actor, env_option, json_option, opened, reported, store_option
-from ._text import Share, emit_json
+from ._text import Share, emit_json, examples
 
 if TYPE_CHECKING:
     from ..shadow.live import ShadowOptions
@@ -19,7 +19,10 @@ _ONE = click.IntRange(min=1)
 _KEPT = ("as_json", "url", "env", "reason", "route", "pin")
 
 
-@click.command("start")
+@click.command(
+    "start",
+    epilog=examples("llmguard shadow start triage p-c2bb020ba1 --share 5% --hours 24"),
+)
 @click.argument("route")
 @click.argument("pin")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ._shadow_live import env_option, json_option, opened, reported, store_option
-from ._text import age, emit_json, table
+from ._text import age, emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..shadow.live._read import ShadowStatus
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["status_command"]
 
 
-@click.command("status")
+@click.command("status", epilog=examples("llmguard shadow status triage"))
 @click.argument("subject", required=False)
 @click.option("--all", "everything", is_flag=True, help="Those that stopped, too.")
 @env_option

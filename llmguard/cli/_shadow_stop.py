@@ -7,12 +7,12 @@ from dataclasses import asdict
 import click
 
 from ._shadow_live import actor, env_option, json_option, opened, reported, store_option
-from ._text import emit_json
+from ._text import emit_json, examples
 
 __all__ = ["stop_command"]
 
 
-@click.command("stop")
+@click.command("stop", epilog=examples("llmguard shadow stop triage --reason 'enough'"))
 @click.argument("subject")
 @click.option("--pin", default="", help="Only this challenger.")
 @click.option("--reason", default="", help="Why; kept with the run.")

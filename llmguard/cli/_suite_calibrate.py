@@ -15,7 +15,7 @@ import click
 
 from .. import config
 from ..errors import ConfigError
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..detectors import Calibration, Detector, Labelled
@@ -27,7 +27,10 @@ _RATES: Final = (0.05, 0.15)
 """Of the default refusal assertion."""
 
 
-@click.command("calibrate")
+@click.command(
+    "calibrate",
+    epilog=examples("llmguard suite calibrate refusal labelled.jsonl --family gpt-4"),
+)
 @click.argument("detector")
 @click.argument(
     "labelled", type=click.Path(exists=True, dir_okay=False, path_type=Path)

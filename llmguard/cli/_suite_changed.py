@@ -12,7 +12,7 @@ import click
 
 from .. import config
 from ..errors import ConfigError
-from ._text import emit_json
+from ._text import emit_json, examples
 
 if TYPE_CHECKING:
     from ..pins import Lock
@@ -32,7 +32,7 @@ class _Change:
     why: str
 
 
-@click.command("changed")
+@click.command("changed", epilog=examples("llmguard suite changed --base origin/main"))
 @click.option("--base", metavar="REF", required=True, help="What to compare with.")
 @click.option(
     "--strict", is_flag=True, help="Exit with 3 where a changed route has no suite."

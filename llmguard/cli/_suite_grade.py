@@ -7,11 +7,14 @@ from pathlib import Path
 import click
 
 from ._suite_output import emit, output_options
+from ._text import examples
 
 __all__ = ["grade_command"]
 
 
-@click.command("grade")
+@click.command(
+    "grade", epilog=examples("llmguard suite grade run.jsonl --junit suite.xml")
+)
 @click.argument("journal", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--suite", "name", help="Suite to judge it with; unless given, the journal's own."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..suite import Suite
@@ -22,7 +22,7 @@ _BIG = 20_000
 """Simulated calls beyond which a forecast is not worth its time."""
 
 
-@click.command("power")
+@click.command("power", epilog=examples("llmguard suite power triage --runs 500"))
 @click.argument("name")
 @click.option(
     "--runs",

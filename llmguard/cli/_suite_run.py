@@ -11,6 +11,7 @@ import click
 
 from .. import config
 from ._suite_output import emit, output_options
+from ._text import examples
 
 if TYPE_CHECKING:
     from ..suite import Suite
@@ -21,7 +22,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _THERE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("run")
+@click.command(
+    "run",
+    epilog=examples(
+        "llmguard suite run triage --candidate p-c2bb020ba1",
+        "llmguard suite run triage --dry-run",
+    ),
+)
 @click.argument("name", required=False)
 @click.option(
     "--candidate",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ConfigError
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..suite import Assertion, Suite
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["list_command", "show_command"]
 
 
-@click.command("list")
+@click.command("list", epilog=examples("llmguard suite list --json"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_command(*, as_json: bool) -> None:
     """List the suites that `[tool.llmguard] suites` leads to."""
@@ -76,7 +76,7 @@ def _summary(each: Suite) -> dict[str, Any]:
     }
 
 
-@click.command("show")
+@click.command("show", epilog=examples("llmguard suite show triage"))
 @click.argument("what")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def show_command(*, what: str, as_json: bool) -> None:

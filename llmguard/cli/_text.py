@@ -1,4 +1,4 @@
-"""Small helpers for what the commands print."""
+"""Small helpers that the commands share: options, examples, tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from ..clock import age
 
-__all__ = ["Share", "age", "emit_json", "examples", "table"]
+__all__ = ["Share", "age", "emit_json", "examples", "store_of_group", "table"]
 
 
 class Share(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument] - not generic before click 8.2
@@ -28,6 +28,20 @@ class Share(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[report
         if share <= 1:
             return share
         return self.fail(f"{value!r} is no share; write 5% or 0.05", param, ctx)
+
+
+def _use(ctx: click.Context, param: click.Parameter, url: str | None) -> None:
+    del param
+    ctx.obj = url or ctx.obj
+
+
+store_of_group = click.option(
+    "--store",
+    expose_value=False,
+    callback=_use,
+    help="Store path or URL; the configured one by default.",
+)
+"""`--store` of a command that gets the store's URL from its group, by `pass_obj`."""
 
 
 def examples(*commands: str, after: str = "") -> str:

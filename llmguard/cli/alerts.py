@@ -17,19 +17,24 @@ from ._promotion import (
     open_there,
     store_option,
 )
-from ._text import emit_json
+from ._text import emit_json, examples
 
 __all__ = ["alerts"]
 
 _DAY = 86_400.0
 
 
-@click.group()
+@click.group(epilog=examples("llmguard alerts list --since 2h"))
 def alerts() -> None:
     """Alerts: the log of them, and a test of where they go (setting `alerts`)."""
 
 
-@alerts.command("list")
+@alerts.command(
+    "list",
+    epilog=examples(
+        "llmguard alerts list --since 2h", "llmguard alerts list --env prod --json"
+    ),
+)
 @click.option("--since", type=Moment(), help="2026-11-29T20:15Z, 2h, 3d; a day ago.")
 @env_option
 @store_option
@@ -61,7 +66,7 @@ def list_(
         click.echo("no alert in that time")
 
 
-@alerts.command()
+@alerts.command(epilog=examples("llmguard alerts test --env staging"))
 @env_option
 @json_option
 def test(*, env: str | None, as_json: bool) -> None:

@@ -22,7 +22,7 @@ from ._promotion import (
     refusing,
     store_option,
 )
-from ._text import emit_json
+from ._text import emit_json, examples
 
 if TYPE_CHECKING:
     from ..promotion import Given
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["approve"]
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "llmguard approve p-c2bb020ba1 --to canary --weight 5%",
+        "llmguard approve triage --to active --key ~/.ssh/id_ed25519",
+    )
+)
 @click.argument("target", metavar="PIN|ROUTE|FILE")
 @click.option(
     "--to",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from ..errors import ConfigError, LLMGuardError
-from ._text import age, emit_json, table
+from ._text import age, emit_json, examples, table
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -34,7 +34,9 @@ _MEANING: Final = {
     "quarantined": "admits no call; it was quarantined already",
 }
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+)
 _store_option = click.option(
     "--store", "url", help="Store path or URL; the configured one by default."
 )
@@ -82,7 +84,12 @@ def _takes_key(function: _F) -> _F:
     return function
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "llmguard breaker list",
+        "llmguard breaker open p-c2bb020ba1 --reason 'answers in French'",
+    )
+)
 def breaker() -> None:
     """The circuit breaker of each function on each pinned model version.
 
@@ -91,7 +98,7 @@ def breaker() -> None:
     """
 
 
-@breaker.command("list")
+@breaker.command("list", epilog=examples("llmguard breaker list --json"))
 @_json_option
 @_store_option
 def list_(*, as_json: bool, url: str | None) -> None:
@@ -107,21 +114,28 @@ def list_(*, as_json: bool, url: str | None) -> None:
         click.echo(table([head, *(_line(row, now) for row in rows)], indent=0))
 
 
-@breaker.command("open")
+@breaker.command(
+    "open",
+    epilog=examples("llmguard breaker open p-c2bb020ba1 --reason 'answers in French'"),
+)
 @_takes_key
 def open_(**options: Any) -> None:
     """Force KEY open: admit no call until it is resumed."""
     _command("open", **options)
 
 
-@breaker.command()
+@breaker.command(
+    epilog=examples("llmguard breaker close p-c2bb020ba1 --reason 'outage is over'")
+)
 @_takes_key
 def close(**options: Any) -> None:
     """Force KEY closed: admit every call until it is resumed; lifts a quarantine."""
     _command("close", **options)
 
 
-@breaker.command()
+@breaker.command(
+    epilog=examples("llmguard breaker resume p-c2bb020ba1 --reason 'by itself again'")
+)
 @_takes_key
 def resume(**options: Any) -> None:
     """Let evidence decide about KEY again: lifts a force or a quarantine."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from ..chaos import DOES, Fault, load_plan
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 __all__ = ["chaos"]
 
 
-@click.group()
+@click.group(epilog=examples("llmguard chaos list", "llmguard chaos check chaos.toml"))
 def chaos() -> None:
     """Faults on purpose, for game days.
 
@@ -22,7 +22,7 @@ def chaos() -> None:
     """
 
 
-@chaos.command()
+@chaos.command(epilog=examples("llmguard chaos check chaos.toml"))
 @click.argument("plan", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def check(plan: Path, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def check(plan: Path, as_json: bool) -> None:
     )
 
 
-@chaos.command("list")
+@chaos.command("list", epilog=examples("llmguard chaos list --json"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_(as_json: bool) -> None:
     """List what a fault can do."""

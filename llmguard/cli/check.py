@@ -26,6 +26,7 @@ from ._release_checks import (
     ledger_findings,
     two_heads,
 )
+from ._text import examples
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -36,7 +37,11 @@ _GATE: Final = 3
 _STALE: Final = 4
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "llmguard check --horizon 90d", "llmguard check --evidence --base origin/main"
+    )
+)
 @click.option("--horizon", type=Horizon(), default="90d", help="Such as 90d or 12w.")
 @click.option("--files/--no-files", default=True, help="Hash model files.")
 @click.option("--evidence/--no-evidence", default=True, help="Look for the suites'.")

@@ -11,14 +11,14 @@ import click
 from .. import config
 from ..errors import LLMGuardError
 from ._checks import Finding, check_all
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 __all__ = ["doctor"]
 
 _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 
-@click.command()
+@click.command(epilog=examples("llmguard doctor", "llmguard doctor shop.tickets"))
 @click.argument("modules", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def doctor(modules: tuple[str, ...], as_json: bool) -> None:

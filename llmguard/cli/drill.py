@@ -16,14 +16,19 @@ from ..guard._drill import drill as run_drill
 from ..store import open_store
 from ..telemetry.activity import DRILL, Activity
 from ._drill_inputs import load_guard, read_inputs, ticket_inputs
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 __all__ = ["drill", "progress_on"]
 
 _PROCESS: Final = "drill"
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "llmguard drill shop.tickets:triage --n 50",
+        "llmguard drill shop.tickets:triage --tier 1 --min-valid 0.98",
+    )
+)
 @click.argument("function")
 @click.option(
     "--inputs",

@@ -24,7 +24,7 @@ from ._promotion import (
     store_option,
     who_options,
 )
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..promotion.experiments import ArmReport, Estimate, ExperimentReport
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["experiment"]
 
 
-@click.group()
+@click.group(epilog=examples("llmguard experiment list"))
 def experiment() -> None:
     """Compare versions on live traffic: who gets which, and what came of it."""
 
@@ -62,7 +62,12 @@ class _ArmType(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[rep
         return Arm(name=name, weight=weight, pin="" if pin == "active" else pin)
 
 
-@experiment.command()
+@experiment.command(
+    epilog=examples(
+        "llmguard experiment start tone --route triage \\\n"
+        "      --arm a=active:50% --arm b=p-c2bb020ba1:50%"
+    )
+)
 @click.argument("name")
 @click.option("--route", help="The route whose calls are shared; for a new name.")
 @click.option(
@@ -115,7 +120,9 @@ def start(
     _print([made], as_json=as_json)
 
 
-@experiment.command()
+@experiment.command(
+    epilog=examples("llmguard experiment stop tone --reason 'b is better'")
+)
 @click.argument("name")
 @who_options
 @env_option
@@ -158,7 +165,7 @@ def stop(
     _print([made], as_json=as_json)
 
 
-@experiment.command("list")
+@experiment.command("list", epilog=examples("llmguard experiment list tone --json"))
 @click.argument("name", required=False)
 @env_option
 @store_option
@@ -174,7 +181,7 @@ def list_(*, name: str | None, env: str | None, url: str | None, as_json: bool) 
     _print(list(found), as_json=as_json)
 
 
-@experiment.command()
+@experiment.command(epilog=examples("llmguard experiment report tone --since 7d"))
 @click.argument("name", metavar="NAME|ROUTE")
 @click.option("--since", type=Moment(), default=None, help="2h, 3d, ISO; by the hour.")
 @click.option(

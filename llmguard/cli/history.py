@@ -21,7 +21,7 @@ from ._promotion import (
     refusing,
     store_option,
 )
-from ._text import emit_json
+from ._text import emit_json, examples
 
 if TYPE_CHECKING:
     from ..store import Entry
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["history"]
 
 
-@click.command()
+@click.command(
+    epilog=examples("llmguard history triage --limit 5", "llmguard history --verify")
+)
 @click.argument("route", required=False)
 @click.option("--until", type=Moment(), help="2026-11-29T20:15Z, 2h, 3d, epoch.")
 @click.option(

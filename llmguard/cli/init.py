@@ -8,14 +8,16 @@ from pathlib import Path
 import click
 
 from ._init_plan import CI, Step, apply, plan
-from ._text import emit_json
+from ._text import emit_json, examples
 
 __all__ = ["init"]
 
 _MARKS = {"create": "+", "append": "~", "keep": " "}
 
 
-@click.command()
+@click.command(
+    epilog=examples("llmguard init --example", "llmguard init --ci github --dry-run")
+)
 @click.argument(
     "folder",
     default=".",

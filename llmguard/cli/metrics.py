@@ -8,12 +8,14 @@ import click
 
 from .. import config
 from ..store import Store, open_store, store_exists, store_path
-from ._text import emit_json
+from ._text import emit_json, examples
 
 __all__ = ["metrics"]
 
 
-@click.command()
+@click.command(
+    epilog=examples("llmguard metrics", "llmguard metrics --listen 127.0.0.1:9464")
+)
 @click.option(
     "--listen",
     metavar="[ADDRESS:]PORT",
@@ -23,8 +25,12 @@ __all__ = ["metrics"]
     "--dashboard", is_flag=True, help="Print the Grafana dashboard (JSON) instead."
 )
 @click.option("--openmetrics", is_flag=True, help="OpenMetrics 1.0 instead of 0.0.4.")
-@click.option("--store", "url", help="Store to read instead of the configured one.")
-@click.option("--env", help="Environment instead of the configured one.")
+@click.option(
+    "--store", "url", help="Store path or URL; the configured one by default."
+)
+@click.option(
+    "--env", help="Environment; `LLMGUARD_ENV` or the setting `env` by default."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def metrics(
     *,

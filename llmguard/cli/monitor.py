@@ -13,18 +13,24 @@ import click
 
 from ..errors import ConfigError, LLMGuardError
 from ._monitor_backtest import backtest
-from ._text import age, emit_json, table
+from ._text import age, emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..store import Store
 
 __all__ = ["monitor"]
 
-_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+)
 _store = click.option(
     "--store", "url", help="Store path or URL; the configured one by default."
 )
-_env = click.option("--env", default=None, help="Environment; the configured one.")
+_env = click.option(
+    "--env",
+    default=None,
+    help="Environment; `LLMGUARD_ENV` or the setting `env` by default.",
+)
 
 
 def _open(url: str | None) -> Store:
@@ -44,7 +50,7 @@ def _environment(env: str | None) -> str:
     return env or config.load().env
 
 
-@click.group()
+@click.group(epilog=examples("llmguard monitor status shop.tickets.triage --hours 24"))
 def monitor() -> None:
     """What versions say, held against how they said it when they were promoted."""
 
@@ -52,7 +58,9 @@ def monitor() -> None:
 monitor.add_command(backtest)
 
 
-@monitor.command()
+@monitor.command(
+    epilog=examples("llmguard monitor status shop.tickets.triage --hours 24")
+)
 @click.argument("function", required=False)
 @click.option(
     "--hours",
@@ -119,7 +127,12 @@ def _alarms(alarms: list[dict[str, Any]]) -> str:
     return f"{len(alarms)}: {', '.join(families)}" if alarms else "none"
 
 
-@monitor.command()
+@monitor.command(
+    epilog=examples(
+        "llmguard monitor baseline",
+        "llmguard monitor baseline shop.tickets.triage p-c2bb020ba1 --drop",
+    )
+)
 @click.argument("function", required=False)
 @click.argument("pin", required=False)
 @click.option("--drop", is_flag=True, help="Forget it: the version is learnt anew.")

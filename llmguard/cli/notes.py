@@ -12,11 +12,12 @@ from ._promotion import (
     refusing,
     store_option,
 )
+from ._text import examples
 
 __all__ = ["notes"]
 
 
-@click.command()
+@click.command(epilog=examples("llmguard notes triage", "llmguard notes --format env"))
 @click.argument("routes", nargs=-1)
 @click.option(
     "--format",

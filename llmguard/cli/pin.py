@@ -46,18 +46,28 @@ from ._pin_io import (
 )
 from ._pin_lifecycle import ask_lifecycle
 from ._pin_probe import probe
+from ._text import examples
 
 __all__ = ["pin"]
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+)
 
 
-@click.group(cls=PinGroup)
+@click.group(
+    cls=PinGroup,
+    epilog=examples("llmguard pin list", "llmguard pin check --horizon 90d"),
+)
 def pin() -> None:
     """The model versions that may run: `models.lock`."""
 
 
-@pin.command()
+@pin.command(
+    epilog=examples(
+        "llmguard pin add triage --provider openai --model gpt-5.2-2025-12-11"
+    )
+)
 @click.argument("route")
 @click.option("--provider", required=True, help="openai, replay, llama.cpp, ...")
 @click.option("--model", required=True, help="Exact model id, or a file.")
@@ -113,7 +123,7 @@ def add(
         click.echo(f"Warning: {warning}", err=True)
 
 
-@pin.command("list")
+@pin.command("list", epilog=examples("llmguard pin list --json"))
 @lock_option
 @_json
 def list_(*, lock: Path, as_json: bool) -> None:
@@ -124,7 +134,7 @@ def list_(*, lock: Path, as_json: bool) -> None:
     emit(rows, table(rows), as_json=as_json)
 
 
-@pin.command()
+@pin.command(epilog=examples("llmguard pin show triage"))
 @click.argument("name")
 @lock_option
 @_json
@@ -137,7 +147,7 @@ def show(*, name: str, lock: Path, as_json: bool) -> None:
     emit(row, describe(row), as_json=as_json)
 
 
-@pin.command("check")
+@pin.command("check", epilog=examples("llmguard pin check --horizon 90d --files"))
 @click.option("--horizon", type=Horizon(), default="90d", help="Such as 90d or 12w.")
 @click.option("--files/--no-files", default=True, help="Hash model files.")
 @lock_option
@@ -168,7 +178,7 @@ def check_(*, horizon: timedelta, files: bool, lock: Path, as_json: bool) -> Non
     raise SystemExit(_exit_code([finding.stale for finding in findings]))
 
 
-@pin.command()
+@pin.command(epilog=examples("llmguard pin use p-c2bb020ba1"))
 @click.argument("pin_id")
 @lock_option
 @_json
@@ -179,7 +189,7 @@ def use(*, pin_id: str, lock: Path, as_json: bool) -> None:
     emit(record(after, one), _added(after, one), as_json=as_json)
 
 
-@pin.command()
+@pin.command(epilog=examples("llmguard pin remove p-c2bb020ba1"))
 @click.argument("pin_id")
 @lock_option
 @_json
@@ -191,7 +201,10 @@ def remove(*, pin_id: str, lock: Path, as_json: bool) -> None:
     emit({"removed": pin_id, "pins": left}, text, as_json=as_json)
 
 
-@pin.command("refresh")
+@pin.command(
+    "refresh",
+    epilog=examples("llmguard pin refresh", "llmguard pin refresh --lifecycle"),
+)
 @click.option("--files", is_flag=True, help="Also take the hashes of files anew.")
 @click.option(
     "--lifecycle", is_flag=True, help="Ask the providers when their models end."
@@ -219,7 +232,9 @@ def refresh_(*, files: bool, lifecycle: bool, lock: Path, as_json: bool) -> None
     emit(document, "\n".join(lines), as_json=as_json)
 
 
-@pin.command("classify")
+@pin.command(
+    "classify", epilog=examples("llmguard pin classify openai gpt-5.2-2025-12-11")
+)
 @click.argument("provider")
 @click.argument("model")
 @click.option("--endpoint", help="Base URL of an OpenAI-compatible server.")

@@ -18,7 +18,7 @@ from ._promotion import (
     refusing,
     store_option,
 )
-from ._text import emit_json
+from ._text import emit_json, examples
 
 if TYPE_CHECKING:
     from ..promotion import PlannedPin, RoutePlan
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["plan"]
 
 
-@click.command()
+@click.command(epilog=examples("llmguard plan", "llmguard plan triage --env prod"))
 @click.argument("route", required=False)
 @env_option
 @store_option

@@ -11,7 +11,7 @@ import click
 
 from ..errors import ConfigError
 from ._promotion import env_of, env_option, json_option, open_there, store_option
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..monitor.postmortem import PostMortem, Upgrade
@@ -22,7 +22,12 @@ __all__ = ["postmortem"]
 _FORMS = {"markdown": "md", "html": "html"}
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "llmguard postmortem triage",
+        "llmguard postmortem triage --upgrade -1 --output postmortem.md",
+    )
+)
 @click.argument("name", required=False)
 @click.option(
     "--upgrade", "number", type=int, help="Which one, from 1; -1 for the last."

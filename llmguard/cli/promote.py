@@ -24,7 +24,7 @@ from ._promotion import (
     store_option,
     who_options,
 )
-from ._text import emit_json
+from ._text import emit_json, examples
 from ._wait import Span, wait_for
 
 if TYPE_CHECKING:
@@ -35,7 +35,12 @@ __all__ = ["promote"]
 _FIRST = 500
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "llmguard promote p-c2bb020ba1 --to canary --weight 5%",
+        "llmguard promote triage --to active --wait",
+    )
+)
 @click.argument("target", metavar="PIN|ROUTE")
 @click.option(
     "--to",

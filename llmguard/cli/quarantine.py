@@ -17,6 +17,7 @@ from ._promotion import (
     store_option,
     who_options,
 )
+from ._text import examples
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["quarantine", "resume"]
 
 
-@click.command()
+@click.command(
+    epilog=examples("llmguard quarantine p-c2bb020ba1 --reason 'answers in French'")
+)
 @click.argument("pin")
 @who_options
 @env_option
@@ -59,7 +62,9 @@ def quarantine(
     print_moved(moved, verb=f"{one} is quarantined", as_json=as_json)
 
 
-@click.command()
+@click.command(
+    epilog=examples("llmguard resume p-c2bb020ba1 --reason 'the provider repaired it'")
+)
 @click.argument("pin")
 @who_options
 @env_option

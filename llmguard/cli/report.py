@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ._promotion import env_of, env_option, json_option, open_there, store_option
-from ._text import age, emit_json
+from ._text import age, emit_json, examples
 
 if TYPE_CHECKING:
     from ..promotion.overview import TierLine
@@ -19,7 +19,7 @@ __all__ = ["report"]
 _WEEK = 7 * 86_400.0
 
 
-@click.command()
+@click.command(epilog=examples("llmguard report --weekly"))
 @click.option("--weekly", is_flag=True, help="The last seven days; the only period.")
 @env_option
 @store_option

@@ -18,12 +18,13 @@ from ._promotion import (
     store_option,
     who_options,
 )
+from ._text import examples
 from ._wait import Span, wait_for
 
 __all__ = ["rollback"]
 
 
-@click.command()
+@click.command(epilog=examples("llmguard rollback triage --reason 'answers in French'"))
 @click.argument("target", metavar="ROUTE|PIN|FUNCTION")
 @click.option(
     "--wait",

@@ -11,14 +11,18 @@ import click
 
 from ..scan import Finding, Unread
 from ..scan import scan as look
-from ._text import emit_json
+from ._text import emit_json, examples
 
 __all__ = ["scan"]
 
 _FORMATS: Final = ("text", "json", "github")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "llmguard scan src", "llmguard scan src --exclude '*/tests/*' --format github"
+    )
+)
 @click.argument("paths", nargs=-1, type=click.Path(exists=True))
 @click.option(
     "--exclude",

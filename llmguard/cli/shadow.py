@@ -7,6 +7,8 @@ from typing import Final, cast
 
 import click
 
+from ._text import examples
+
 __all__ = ["shadow"]
 
 _COMMANDS: Final = {
@@ -50,8 +52,12 @@ class _Shadows(click.Group):
 
 @click.group(
     cls=_Shadows,
-    epilog="Exit codes: 0 no alarm, 1 failed, 2 wrong usage, 3 alarm (with `--gate`: "
-    "anything but PROMOTE).",
+    epilog=examples(
+        "llmguard shadow start triage p-c2bb020ba1 --share 5%",
+        "llmguard shadow report triage",
+        after="Exit codes: 0 no alarm, 1 failed, 2 wrong usage, 3 alarm (with "
+        "`--gate`: anything but PROMOTE).",
+    ),
 )
 def shadow() -> None:
     """Run the challenger beside the incumbent, and report where they part."""

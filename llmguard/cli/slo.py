@@ -13,7 +13,7 @@ import click
 from .. import config
 from ..errors import ConfigError
 from ..store import Store, open_store, store_exists, store_name
-from ._text import age, emit_json, table
+from ._text import age, emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..monitor.slo import SloStatus
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["slo"]
 
 _store_option = click.option(
-    "--store", "url", help="Store to read instead of the configured one."
+    "--store", "url", help="Store path or URL; the configured one by default."
 )
-_env_option = click.option("--env", help="Environment instead of the configured one.")
+_env_option = click.option(
+    "--env", help="Environment; `LLMGUARD_ENV` or the setting `env` by default."
+)
 _json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout."
 )
 
 
-@click.group()
+@click.group(epilog=examples("llmguard slo status"))
 def slo() -> None:
     """Behavioural objectives: what share of a function's calls must be good.
 
@@ -54,7 +56,7 @@ def _env(env: str | None) -> str:
     return env or config.load().env
 
 
-@slo.command("list")
+@slo.command("list", epilog=examples("llmguard slo list --json"))
 @_store_option
 @_env_option
 @_json_option
@@ -86,7 +88,7 @@ def list_(url: str | None, env: str | None, as_json: bool) -> None:
     click.echo(table([("FUNCTION", "NAME", "OWNER", "OWES"), *rows], indent=0))
 
 
-@slo.command()
+@slo.command(epilog=examples("llmguard slo status shop.tickets.triage"))
 @click.argument("functions", nargs=-1)
 @_store_option
 @_env_option
@@ -152,7 +154,7 @@ def _firing(one: VersionStatus) -> str:
     )
 
 
-@slo.command()
+@slo.command(epilog=examples("llmguard slo report --weekly"))
 @click.option("--weekly", is_flag=True, help="The last seven days; the only period.")
 @_store_option
 @_env_option
@@ -177,7 +179,7 @@ def _week(one: SloWeek) -> str:
     return week_markdown(one)
 
 
-@slo.command()
+@slo.command(epilog=examples("llmguard slo export --prometheus"))
 @click.option("--openslo", "form", flag_value="openslo", help="OpenSLO v1 documents.")
 @click.option(
     "--prometheus", "form", flag_value="prometheus", help="Recording and alert rules."
@@ -248,7 +250,7 @@ def _declared(modules: tuple[str, ...]) -> list[tuple[str, Objective]]:
     return [(name, one) for name, mine in sorted(declared().items()) for one in mine]
 
 
-@slo.command()
+@slo.command(epilog=examples("llmguard slo forget shop.tickets.triage valid"))
 @click.argument("function")
 @click.argument("name")
 @_store_option
@@ -268,7 +270,7 @@ def forget(
         click.echo(f"{function} no longer owes {name}")
 
 
-@slo.command()
+@slo.command(epilog=examples("llmguard slo watch --once"))
 @click.option("--once", is_flag=True, help="Look once; exit code 1 when a rule fires.")
 @_store_option
 @_env_option

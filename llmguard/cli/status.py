@@ -8,15 +8,17 @@ import click
 
 from ..promotion.overview import Report, TierLine, gather
 from ..store import open_store, store_exists, store_name
-from ._text import age, emit_json, table
+from ._text import age, emit_json, examples, table
 
 __all__ = ["status"]
 
 _WORDS = {True: "PROVEN", False: "UNPROVEN", None: "-"}
 
 
-@click.command()
-@click.option("--store", "url", help="Store to read instead of the configured one.")
+@click.command(epilog=examples("llmguard status", "llmguard status --minutes 5 --json"))
+@click.option(
+    "--store", "url", help="Store path or URL; the configured one by default."
+)
 @click.option(
     "--minutes",
     default=60,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._text import emit_json, table
+from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..store.upkeep import Backup, StoreCheck
@@ -26,7 +26,7 @@ _json_option = click.option(
 )
 
 
-@click.group()
+@click.group(epilog=examples("llmguard store check"))
 def store() -> None:
     """The durable store: check it, bring it up to date, copy it.
 
@@ -34,7 +34,7 @@ def store() -> None:
     """
 
 
-@store.command()
+@store.command(epilog=examples("llmguard store check --json"))
 @_store_option
 @_json_option
 def check(url: str | None, as_json: bool) -> None:
@@ -54,7 +54,7 @@ def check(url: str | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-@store.command()
+@store.command(epilog=examples("llmguard store upgrade --dry-run"))
 @_store_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @_json_option
@@ -79,7 +79,7 @@ def upgrade(url: str | None, dry_run: bool, as_json: bool) -> None:
         click.echo(f"  {one}")
 
 
-@store.command()
+@store.command(epilog=examples("llmguard store backup backup.db"))
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 @_store_option
 @click.option("--replace", is_flag=True, help="Overwrite PATH.")

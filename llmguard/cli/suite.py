@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import click
 
 from ..errors import LLMGuardError
+from ._text import examples
 
 __all__ = ["suite"]
 
@@ -75,8 +76,12 @@ class _Suites(click.Group):
 
 @click.group(
     cls=_Suites,
-    epilog="Exit codes of `run` and `grade`: 0 PROMOTE, 1 BLOCK, 2 UNDECIDED, 3 ERROR "
-    "(wrong usage included).",
+    epilog=examples(
+        "llmguard suite run triage",
+        "llmguard suite show triage",
+        after="Exit codes of `run` and `grade`: 0 PROMOTE, 1 BLOCK, 2 UNDECIDED, 3 "
+        "ERROR (wrong usage included).",
+    ),
 )
 def suite() -> None:
     """Behavioural contract suites: decide on a model version with few calls."""

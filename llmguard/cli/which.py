@@ -21,7 +21,7 @@ from ._promotion import (
     route_and_pin,
     store_option,
 )
-from ._text import age, emit_json
+from ._text import age, emit_json, examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["which"]
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "llmguard which triage", "llmguard which triage --at 2026-11-29T20:15Z"
+    )
+)
 @click.argument("target", metavar="ROUTE|FUNCTION")
 @click.option("--at", type=Moment(), help="2026-11-29T20:15Z, 2h, 3d, epoch seconds.")
 @env_option

@@ -42,7 +42,7 @@ class Monitor:
     Args:
         store: Where baselines and figures are kept; None for the one that the process
             keeps, or memory alone where it keeps none.
-        env: Environment; the configured one by default.
+        env: Environment; `LLMGUARD_ENV` or the setting `env` by default.
         per_second: Answers that are read a second; above it a sample is read, and all
             are counted.
         capacity: Answers that may wait to be read; more are dropped and counted.

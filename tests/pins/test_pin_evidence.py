@@ -23,8 +23,9 @@ MOVED = replace(PIN, owner="platform", lifecycle={"shutdown": "2027-01-01"})
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    with SqliteStore(tmp_path / "store.db") as store:
-        yield store
+    store = SqliteStore(tmp_path / "store.db")
+    yield store
+    store.close()
 
 
 def keep(store: SqliteStore, name: str, at: float, kind: str = "shadow") -> None:

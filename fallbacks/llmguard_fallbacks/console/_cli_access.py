@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from llmguard.cli._text import examples, store_of_group
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import Store, new_id, open_store
 from llmguard.store.access import (
@@ -30,15 +31,22 @@ __all__ = ["audit", "purge", "sessions", "token", "user"]
 _DAY = 86400.0
 _PREFIX = "llmguard_"
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+)
 
 
-@click.group()
+@click.group(
+    epilog=examples("llmguard console user add ada --scope review --role billing")
+)
 def user() -> None:
     """People and programs that may come in."""
 
 
-@user.command("add")
+@user.command(
+    "add",
+    epilog=examples("llmguard console user add ada --scope review --role billing"),
+)
 @click.argument("name")
 @click.option(
     "--scope",
@@ -51,6 +59,7 @@ def user() -> None:
     "--role", "roles", multiple=True, help="A queue role, or `*` for all; repeat."
 )
 @_json
+@store_of_group
 @click.pass_obj
 def add_user(
     url: str | None,
@@ -80,8 +89,9 @@ def add_user(
     _say(f"Next: `llmguard console token add {name}`")
 
 
-@user.command("list")
+@user.command("list", epilog=examples("llmguard console user list --json"))
 @_json
+@store_of_group
 @click.pass_obj
 def list_users(url: str | None, *, as_json: bool) -> None:
     """Show users, their scopes and roles."""
@@ -96,9 +106,10 @@ def list_users(url: str | None, *, as_json: bool) -> None:
         click.echo("no users yet: `llmguard console user add NAME`")
 
 
-@user.command("revoke")
+@user.command("revoke", epilog=examples("llmguard console user revoke ada"))
 @click.argument("name")
 @_json
+@store_of_group
 @click.pass_obj
 def revoke_user(url: str | None, *, name: str, as_json: bool) -> None:
     """Keep a user out: sessions end, tokens open nothing, at once and everywhere."""
@@ -111,12 +122,18 @@ def revoke_user(url: str | None, *, name: str, as_json: bool) -> None:
     click.echo(json.dumps({"disabled": name}) if as_json else f"disabled: {name}")
 
 
-@click.group()
+@click.group(epilog=examples("llmguard console token add ada --scope review"))
 def token() -> None:
     """Secrets to log in with, and for programs (`Authorization: Bearer ...`)."""
 
 
-@token.command("add")
+@token.command(
+    "add",
+    epilog=examples(
+        "llmguard console token add ada --scope review --days 30",
+        "llmguard console token add ci --scope read --label pipeline",
+    ),
+)
 @click.argument("name")
 @click.option(
     "--scope",
@@ -130,6 +147,7 @@ def token() -> None:
     "--days", type=click.FloatRange(0.001), help="It ends after so many days."
 )
 @_json
+@store_of_group
 @click.pass_obj
 def add_token(
     url: str | None,
@@ -168,9 +186,10 @@ def add_token(
     click.echo(f"Shown once. Revoke it: `llmguard console token revoke {made.id}`")
 
 
-@token.command("list")
+@token.command("list", epilog=examples("llmguard console token list --user ada"))
 @click.option("--user", "name", help="Only this user's.")
 @_json
+@store_of_group
 @click.pass_obj
 def list_tokens(url: str | None, *, name: str | None, as_json: bool) -> None:
     """Show tokens, without their secrets."""
@@ -196,9 +215,10 @@ def list_tokens(url: str | None, *, name: str | None, as_json: bool) -> None:
         click.echo("no tokens yet: `llmguard console token add NAME`")
 
 
-@token.command("revoke")
+@token.command("revoke", epilog=examples("llmguard console token revoke t-4f0c2a"))
 @click.argument("token_id", metavar="ID")
 @_json
+@store_of_group
 @click.pass_obj
 def revoke_token(url: str | None, *, token_id: str, as_json: bool) -> None:
     """End a token and the sessions that were opened with it."""
@@ -211,8 +231,9 @@ def revoke_token(url: str | None, *, token_id: str, as_json: bool) -> None:
     click.echo(json.dumps({"revoked": token_id}) if as_json else f"revoked: {token_id}")
 
 
-@click.command()
+@click.command(epilog=examples("llmguard console sessions --json"))
 @_json
+@store_of_group
 @click.pass_obj
 def sessions(url: str | None, *, as_json: bool) -> None:
     """Show who is logged in."""
@@ -228,7 +249,7 @@ def sessions(url: str | None, *, as_json: bool) -> None:
         click.echo("nobody is logged in")
 
 
-@click.command()
+@click.command(epilog=examples("llmguard console audit --days 7 --outcome refused"))
 @click.option("--actor", help="Only this user's.")
 @click.option("--action", help="Only this, or all below it: `login.`, `ticket.`.")
 @click.option("--target", help="Only on this ticket, user or path.")
@@ -246,6 +267,7 @@ def sessions(url: str | None, *, as_json: bool) -> None:
     help="How many rows.",
 )
 @_json
+@store_of_group
 @click.pass_obj
 def audit(
     url: str | None,
@@ -279,7 +301,7 @@ def audit(
         click.echo("nothing recorded")
 
 
-@click.command()
+@click.command(epilog=examples("llmguard console purge --audit-days 90"))
 @click.option(
     "--audit-days",
     default=365.0,
@@ -295,6 +317,7 @@ def audit(
     help="Sessions that ended earlier go.",
 )
 @_json
+@store_of_group
 @click.pass_obj
 def purge(
     url: str | None, *, audit_days: float, session_days: float, as_json: bool

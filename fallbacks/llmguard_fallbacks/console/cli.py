@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from llmguard.cli._text import examples
 from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.store import open_store
 
@@ -31,8 +32,17 @@ class _Group(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_Group, invoke_without_command=True)
-@click.option("--store", metavar="URL", help="Path or URL of the store.")
+@click.group(
+    cls=_Group,
+    invoke_without_command=True,
+    epilog=examples(
+        "llmguard console",
+        "llmguard console --host 0.0.0.0 --allow-host review.example.com",
+    ),
+)
+@click.option(
+    "--store", metavar="URL", help="Store path or URL; the configured one by default."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address.")
 @click.option(
     "--port",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from llmguard.cli._text import examples
 from llmguard.errors import ConfigError
 from llmguard.store import open_store
 
@@ -21,7 +22,7 @@ _MODEL = "triage-1.0"
 _QUEUE = "demo"
 
 
-@click.command()
+@click.command(epilog=examples("llmguard demo"))
 @click.option(
     "--json", "as_json", is_flag=True, help="Print only the figures, as JSON."
 )

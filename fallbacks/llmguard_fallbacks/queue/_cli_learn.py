@@ -10,6 +10,7 @@ from typing import cast
 
 import click
 
+from llmguard.cli._text import examples
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import CaseState, ProposedCase, Store
 
@@ -34,12 +35,12 @@ _STATES = ("proposed", "accepted", "dismissed")
 _function = click.option("--function", metavar="NAME", help="Only of this function.")
 
 
-@click.group()
+@click.group(epilog=examples("llmguard queue cases list"))
 def cases() -> None:
     """Answers that may become cases of a contract suite."""
 
 
-@cases.command("list")
+@cases.command("list", epilog=examples("llmguard queue cases list --state proposed"))
 @options(_function, json_option)
 @click.option(
     "--state",
@@ -80,7 +81,11 @@ def _json(one: ProposedCase) -> dict[str, object]:
     return {name: getattr(one, name) for name in names}
 
 
-@cases.command()
+@cases.command(
+    epilog=examples(
+        "llmguard queue cases accept 01K7 --note 'two topics in one ticket'"
+    )
+)
 @options(id_argument, reviewer_option, json_option)
 @click.option("--note", default="", help="Why.")
 @click.option(
@@ -126,7 +131,9 @@ def accept(
         )
 
 
-@cases.command()
+@cases.command(
+    epilog=examples("llmguard queue cases dismiss 01K7 --note 'not a real ticket'")
+)
 @options(id_argument, reviewer_option, json_option)
 @click.option("--note", default="", help="Why.")
 @click.pass_obj
@@ -144,7 +151,7 @@ def dismiss(
         click.echo(f"dismissed: {case.ticket_id}")
 
 
-@cases.command()
+@cases.command(epilog=examples("llmguard queue cases export cases.jsonl"))
 @options(_function, json_option)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.pass_obj
@@ -162,7 +169,12 @@ def export(url: str | None, *, function: str | None, path: Path, as_json: bool) 
         )
 
 
-@click.command("calibrate")
+@click.command(
+    "calibrate",
+    epilog=examples(
+        "llmguard queue calibrate --target 0.02 --field /category --since 30d"
+    ),
+)
 @options(_function, json_option)
 @click.option(
     "--target",

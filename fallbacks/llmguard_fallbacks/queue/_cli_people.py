@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from llmguard.cli._text import examples
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import LEASE
 
@@ -34,7 +35,7 @@ _lease = click.option(
 )
 
 
-@click.command()
+@click.command(epilog=examples("llmguard queue renew 01K7 --token 4f0c2a --lease 600"))
 @options(id_argument, _lease, json_option)
 @click.option("--token", required=True, help="Printed by `claim`.")
 @click.pass_obj
@@ -52,7 +53,7 @@ def renew(
         click.echo(f"yours for {left}: {record.id}")
 
 
-@click.command()
+@click.command(epilog=examples("llmguard queue skip 01K7 --reason 'needs a lawyer'"))
 @options(id_argument, token_option, role_option, reviewer_option, json_option)
 @click.option("--reason", required=True, help="Why you pass it over.")
 @click.pass_obj
@@ -78,7 +79,7 @@ def skip(
     print_closed(record, as_json=as_json)
 
 
-@click.command()
+@click.command(epilog=examples("llmguard queue assign 01K7 --to ada"))
 @options(id_argument, reviewer_option, json_option)
 @click.option("--to", required=True, metavar="NAME", help="Who; empty for anybody.")
 @click.option("--reason", default="", help="Why, for the record.")
@@ -103,7 +104,7 @@ def assign(
         click.echo(f"kept for {to or 'anybody'}: {record.id}")
 
 
-@click.command()
+@click.command(epilog=examples("llmguard queue steal 01K7 --reason 'ada is on leave'"))
 @options(id_argument, _lease, role_option, reviewer_option, json_option)
 @click.option("--reason", required=True, help="Why; its holder reads it.")
 @click.pass_obj
@@ -133,7 +134,9 @@ def steal(
     click.echo(text.next_steps(record, token=record.lease_token))
 
 
-@click.command()
+@click.command(
+    epilog=examples("llmguard queue revive 01K7 --reason 'the receiver is back'")
+)
 @options(id_argument, reviewer_option, json_option)
 @click.option("--reason", required=True, help="What was repaired.")
 @click.pass_obj

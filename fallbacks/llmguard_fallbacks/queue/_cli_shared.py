@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from llmguard.cli._text import store_of_group
 from llmguard.errors import ConfigError, LLMGuardError, StoreError
 from llmguard.store import Store, TicketRecord, TicketState
 from llmguard.store import TicketUnknownError as Unknown
@@ -51,15 +52,19 @@ class Group(click.Group):
 
 
 def options(*options: Command) -> Callable[[Command], Command]:
+    """Add options to a command that takes the store's URL from `pass_obj`."""
+
     def apply(command: Command) -> Command:
-        for option in reversed(options):
+        for option in reversed((*options, store_of_group)):
             command = option(command)
         return command
 
     return apply
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+)
 reviewer_option = click.option(
     "--reviewer", default=getpass.getuser, metavar="NAME", help="You, by default $USER."
 )

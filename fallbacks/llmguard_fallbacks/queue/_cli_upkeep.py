@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from llmguard.cli._text import examples
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import Store, TicketEvent
 
@@ -38,7 +39,7 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-@click.command()
+@click.command(epilog=examples("llmguard queue purge --older-than 90d"))
 @options(reviewer_option, json_option)
 @click.option(
     "--older-than",
@@ -77,7 +78,7 @@ def purge(
         click.echo(f"{gone} tickets purged")
 
 
-@click.command()
+@click.command(epilog=examples("llmguard queue callbacks --send"))
 @options(json_option)
 @click.option("--send", is_flag=True, help="Send what is due now.")
 @click.option(
@@ -117,7 +118,7 @@ def callbacks(url: str | None, *, send: bool, limit: int, as_json: bool) -> None
         click.echo("no callbacks wait")
 
 
-@click.command()
+@click.command(epilog=examples("llmguard queue watch --queue triage"))
 @options(queue_option, json_option)
 @click.option("--count", type=click.IntRange(1), help="End after so many events.")
 @click.option("--after", type=click.IntRange(0), help="Begin behind this event.")

@@ -15,7 +15,7 @@ import click
 
 from llmguard._nested import read_json
 from llmguard.cli._pin_io import PinGroup, emit, from_lock_directory, lock_option, pairs
-from llmguard.cli._text import table
+from llmguard.cli._text import examples, table
 from llmguard.errors import ConfigError
 from llmguard.pins import Pin, edit_lock, prepare, read_lock
 
@@ -26,7 +26,9 @@ from ._verify import Holding, holdings, verify_all
 
 __all__ = ["models"]
 
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
+)
 _route = click.option("--route", default="", help="Write the pin for this route.")
 _option = click.option(
     "--option",
@@ -37,12 +39,12 @@ _option = click.option(
 _name = click.option("--name", default="", help="What to call it; the file's name.")
 
 
-@click.group(cls=PinGroup)
+@click.group(cls=PinGroup, epilog=examples("llmguard models list"))
 def models() -> None:
     """Weights as pinned artifacts: list, add, pull, verify, bench."""
 
 
-@models.command("list")
+@models.command("list", epilog=examples("llmguard models list --json"))
 @lock_option
 @_json
 def list_(*, lock: Path, as_json: bool) -> None:
@@ -53,7 +55,9 @@ def list_(*, lock: Path, as_json: bool) -> None:
     emit([asdict(h) for h in found], text, as_json=as_json)
 
 
-@models.command()
+@models.command(
+    epilog=examples("llmguard models add weights/triage.gguf --name triage-local")
+)
 @click.argument("path", type=click.Path(path_type=Path))
 @_name
 @_route
@@ -74,7 +78,12 @@ def add(
     _keep(record, route, options, lock, as_json=as_json)
 
 
-@models.command()
+@models.command(
+    epilog=examples(
+        "llmguard models pull Qwen/Qwen2.5-0.5B-Instruct-GGUF \\\n"
+        "      qwen2.5-0.5b-instruct-q4_k_m.gguf"
+    )
+)
 @click.argument("repo")
 @click.argument("file")
 @click.option("--revision", default="main", show_default=True, help="Or a commit.")
@@ -116,7 +125,7 @@ def pull(
     _keep(record, route, options, lock, as_json=as_json)
 
 
-@models.command()
+@models.command(epilog=examples("llmguard models verify"))
 @lock_option
 @_json
 def verify(*, lock: Path, as_json: bool) -> None:
@@ -129,7 +138,9 @@ def verify(*, lock: Path, as_json: bool) -> None:
     raise SystemExit(1 if wrong else 0)
 
 
-@models.command()
+@models.command(
+    epilog=examples("llmguard models bench embedded:triage-1.1 --repeat 20")
+)
 @click.argument("model")
 @click.option(
     "--schema",
@@ -175,7 +186,7 @@ def bench(
     emit(found, _bench_text(found), as_json=as_json)
 
 
-@models.command()
+@models.command(epilog=examples("llmguard models canary triage-local"))
 @click.argument("route")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds a probe.")
 @lock_option
