@@ -158,7 +158,10 @@ def claim(
     )
     if record is None:
         where = f" in queue {name!r}" if name else ""
-        raise click.ClickException(f"nothing is open{where} for your roles")
+        raise click.ClickException(
+            f"nothing is open{where} for the roles {list(roles)!r}; see what waits by "
+            "`llmguard queue list`, and name the roles you have by `--role`"
+        )
     if as_json:
         print_json(text.as_json(record, reviewer=reviewer))
         return

@@ -153,7 +153,10 @@ class EDetector:
             ConfigError: `fails` is negative or more than `calls`.
         """
         if not 0 <= fails <= calls:
-            raise ConfigError(f"{fails!r} failures of {calls!r} calls cannot be")
+            raise ConfigError(
+                f"`update_batch(calls={calls!r}, fails={fails!r})`: `fails` must be "
+                "from 0 to `calls`"
+            )
         self.calls += calls
         self.fails += fails
         for i, (bad, good) in enumerate(zip(self._bad, self._good, strict=True)):

@@ -165,7 +165,10 @@ def baseline(
         )
     if drop:
         store.monitor.drop_baseline(env, function, pin)
-        click.echo(f"forgotten; the next outputs of {pin} are learnt anew")
+        if as_json:
+            emit_json({"function": function, "pin": pin, "env": env, "dropped": True})
+        else:
+            click.echo(f"forgotten; the next outputs of {pin} are learnt anew")
     elif document:
         click.echo(row.body)
     else:

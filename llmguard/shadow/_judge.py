@@ -61,7 +61,10 @@ class Thresholds:
                 f"{self.direction!r} in [0, 1)"
             )
         if self.minimum < 1 or self.stratum < 1:
-            raise ConfigError("`minimum` and `stratum` are numbers of requests: >= 1")
+            raise ConfigError(
+                f"`minimum` {self.minimum!r} and `stratum` {self.stratum!r} must be "
+                "1 request or more"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

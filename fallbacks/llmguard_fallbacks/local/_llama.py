@@ -140,7 +140,10 @@ class LlamaContext:
             self.vocab, data, len(data), buffer, size, begin, special
         )
         if count < 0:
-            raise ConfigError("llama.cpp cannot tokenize this prompt")
+            raise ConfigError(
+                f"llama.cpp cannot tokenize a prompt of {len(data)} bytes ({count}); "
+                "check that the GGUF file holds a whole vocabulary"
+            )
         return list(buffer[:count])
 
     def text(self, token: int) -> bytes:

@@ -27,6 +27,7 @@ LEARN: Final = 400
 """Outputs that a baseline is made of by default; 2,000 make alarms come sooner."""
 
 _FORMAT: Final = 2
+_ANEW: Final = "`llmguard monitor baseline FUNCTION PIN --drop`"
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -146,13 +147,13 @@ class Baseline:
             if read["format"] != _FORMAT:
                 raise ConfigError(
                     f"the baseline has format {read['format']!r}, this llmguard reads "
-                    f"{_FORMAT}: freeze a new one"
+                    f"{_FORMAT}: have it learnt anew by {_ANEW}"
                 )
             return cls(**_fields(read))
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
-                f"this is no baseline of llmguard ({error!r}); make one with "
-                "`llmguard monitor baseline FUNCTION --freeze`"
+                f"this is no baseline of llmguard ({error!r}); have it learnt anew "
+                f"by {_ANEW}"
             ) from error
 
 

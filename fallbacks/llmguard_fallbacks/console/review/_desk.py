@@ -200,7 +200,11 @@ def take(visit: Visit, record: TicketRecord) -> TicketRecord:
         lease=visit.console.settings.lease,
     )
     if found is None:
-        raise LeaseLostError("somebody else was faster", ticket_id=record.id)
+        raise LeaseLostError(
+            f"somebody else was faster: ticket {record.id!r} is taken; go on with the "
+            "next one",
+            ticket_id=record.id,
+        )
     visit.audit("ticket.claimed", record.id)
     return found
 
