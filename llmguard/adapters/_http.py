@@ -8,16 +8,26 @@ model's), and keep the loopback rule of `refuse_remote()` for the raw client too
 
 from __future__ import annotations
 
+import codecs
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from typing import Any, Final, Self, TypeAlias, cast
 
 from ._deadline_backend import DEADLINE, install
 from ._sse import Ear, overheard
 
-__all__ = ["Guarded", "Listen", "Observe", "facade", "guarded_client"]
+__all__ = [
+    "Guarded",
+    "Listen",
+    "Observe",
+    "facade",
+    "guarded_client",
+    "load_transport",
+]
 
 Guarded: TypeAlias = Any
 """An httpx or httpx2 client, sync or async."""
@@ -30,6 +40,19 @@ Listen: TypeAlias = "Callable[[str], Ear | None]"
 
 _EXTENSION: Final = "llmguard_deadline"
 _END: Final = object()
+
+
+def load_transport(*, is_async: bool) -> None:
+    """Import what a client imports with its first connection.
+
+    Args:
+        is_async: For clients of the running event loop.
+    """
+    codecs.lookup("idna")  # what names of hosts are written in
+    if is_async:
+        with suppress(ImportError):
+            anyio = import_module("anyio")
+            _ = anyio.Event(), anyio.connect_tcp, anyio.create_memory_object_stream
 
 
 def guarded_client(cls: type[Any], check: Callable[[object], None]) -> Guarded:

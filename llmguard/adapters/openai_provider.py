@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..reply import Reply
 from . import remote_calls
+from ._http import load_transport
 from ._openai_answer import LazyResponse, json_body
 from ._openai_clients import OpenAIClients
 from ._openai_request import Settings, chat_arguments, responses_arguments
@@ -118,6 +119,12 @@ class OpenAIProvider:
     def warm(self) -> None:
         """Import the SDK now, which takes longer than many deadlines allow."""
         self._calls(self.clients.sync)
+
+    def load(self, *, is_async: bool) -> None:
+        """Import the SDK and make its client, before a call's deadline begins."""
+        client = self.clients.for_loop() if is_async else self.clients.sync()
+        _ = client.chat.completions.create, client.responses.create
+        load_transport(is_async=is_async)
 
     def close(self) -> None:
         """Close the connections of threads; those of event loops end with the loop."""

@@ -137,14 +137,20 @@ class BreakerRegistry:
         for breaker in breakers:
             breaker.on_transition(callback)
 
-    def _add(self, key: str, policy: BreakerPolicy) -> VersionBreaker:
-        # Here, since pybreaker imports Redis's client wherever that is installed. Under
-        # the lock, for which a fork waits: a child forked amid an import would wait for
-        # ever for a thread that it does not have.
+    def load(self) -> type[VersionBreaker]:
+        """Import what breakers are made of, and return their class.
+
+        It takes up to a second: pybreaker imports Redis's client where it is installed.
+        """
+        # Under the lock, for which a fork waits: a child forked amid an import would
+        # wait for ever for a thread that it does not have.
         with self._lock:
             from .version import VersionBreaker
 
-        make = self._breaker_type or VersionBreaker
+        return VersionBreaker
+
+    def _add(self, key: str, policy: BreakerPolicy) -> VersionBreaker:
+        make = self._breaker_type or self.load()
         breaker = make(key, policy=policy, **self._options)
         self._guarded(self._load, breaker)
         with self._lock:

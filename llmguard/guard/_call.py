@@ -16,6 +16,7 @@ from ..outcome import Attempt, Kind, Outcome
 from ..pins.routing import RoutingTable, unit_hash
 from ._deadline import CALL_CONTEXT, slice_for
 from ._keeper import KEEPER
+from ._ready import make_ready
 from .tiers import Proposal, TierContext
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Call:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
+        if "ready" not in guard.__dict__:
+            make_ready(guard, runtime)
         self.guard = guard
         self.runtime = runtime
         self.clock = runtime.clock
