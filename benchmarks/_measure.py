@@ -26,6 +26,7 @@ from llmguard.guard import Runtime, use_runtime
 __all__ = [
     "Case",
     "Samples",
+    "added",
     "amany",
     "inline",
     "interleave",
@@ -122,6 +123,29 @@ def spread(
         "high": ordered[-1 - quarter],
         "min": ordered[0],
     }
+
+
+def added(samples: Mapping[str, Samples], title: str) -> dict[str, dict[str, float]]:
+    """Print and return the CPU that each case adds to the one called `nothing`.
+
+    Microseconds per call with their quartiles, and the median of the ratios.
+    """
+    base = samples["nothing"].cpu
+    figures = {
+        name: {
+            **spread(each.cpu, base, subtract=True),
+            "ratio": spread(each.cpu, base, subtract=False)["median"],
+        }
+        for name, each in samples.items()
+        if name not in {"nothing", "(loop)"}
+    }
+    rows = [
+        [name, f["median"], f["low"], f["high"], f["ratio"]]
+        for name, f in figures.items()
+    ]
+    head = ["CPU us added per call of one attempt", "median", "25 %", "75 %", "ratio"]
+    table(title, head, rows)
+    return figures
 
 
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

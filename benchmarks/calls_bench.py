@@ -14,14 +14,13 @@ from typing import Any
 
 from _measure import (
     Case,
+    added,
     inline,
     interleave,
     machine,
     many,
     options,
     report,
-    spread,
-    table,
 )
 from guard_bench import LAST, PIN, Person, pinned_body
 
@@ -73,22 +72,7 @@ def overhead(*, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure microseconds of CPU that the log adds to a call."""
     calls, rounds = (20, 3) if quick else (250, 41)
     samples = interleave(_cases(), calls=calls, rounds=rounds)
-    base = samples["nothing"].cpu
-    figures = {
-        name: {
-            **spread(each.cpu, base, subtract=True),
-            "ratio": spread(each.cpu, base, subtract=False)["median"],
-        }
-        for name, each in samples.items()
-        if name not in {"nothing", "(loop)"}
-    }
-    rows = [
-        [name, f["median"], f["low"], f["high"], f["ratio"]]
-        for name, f in figures.items()
-    ]
-    head = ["CPU us added per call of one attempt", "median", "25 %", "75 %", "ratio"]
-    table("What the log of recent calls costs", head, rows)
-    return figures, machine(samples)
+    return added(samples, "What the log of recent calls costs"), machine(samples)
 
 
 def keeping(*, quick: bool) -> dict[str, float]:

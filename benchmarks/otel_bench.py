@@ -14,14 +14,13 @@ from typing import Any
 
 from _measure import (
     Case,
+    added,
     inline,
     interleave,
     machine,
     many,
     options,
     report,
-    spread,
-    table,
 )
 from guard_bench import LAST, PIN, Person, pinned_body
 from opentelemetry.sdk.metrics import MeterProvider
@@ -85,22 +84,7 @@ def overhead(*, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Measure microseconds of CPU per call that each way adds, and the ratio."""
     calls, rounds = (20, 3) if quick else (500, 41)
     samples = interleave(_cases(), calls=calls, rounds=rounds)
-    base = samples["nothing"].cpu
-    figures = {
-        name: {
-            **spread(each.cpu, base, subtract=True),
-            "ratio": spread(each.cpu, base, subtract=False)["median"],
-        }
-        for name, each in samples.items()
-        if name not in {"nothing", "(loop)"}
-    }
-    rows = [
-        [name, f["median"], f["low"], f["high"], f["ratio"]]
-        for name, f in figures.items()
-    ]
-    head = ["CPU us added per call of one attempt", "median", "25 %", "75 %", "ratio"]
-    table("What telemetry costs", head, rows)
-    return figures, machine(samples)
+    return added(samples, "What telemetry costs"), machine(samples)
 
 
 def scrape() -> dict[str, float]:

@@ -10,7 +10,7 @@ import click
 
 from llmguard.cli._text import examples
 from llmguard.clock import SYSTEM_CLOCK
-from llmguard.store import LEASE, WAITING, TicketRecord, TicketState
+from llmguard.store import WAITING, TicketRecord, TicketState
 
 from .queue import _cli_learn, _cli_people, _cli_upkeep
 from .queue import _text as text
@@ -19,6 +19,7 @@ from .queue._cli_shared import (
     find_ticket,
     id_argument,
     json_option,
+    lease_option,
     look,
     options,
     print_closed,
@@ -129,14 +130,8 @@ def show(url: str | None, *, ticket_id: str, reviewer: str, as_json: bool) -> No
     queue_option,
     role_option,
     reviewer_option,
+    lease_option,
     json_option,
-)
-@click.option(
-    "--lease",
-    default=LEASE,
-    show_default=True,
-    type=click.FloatRange(1.0),
-    help="Seconds it stays yours.",
 )
 @click.pass_obj
 def claim(

@@ -14,8 +14,9 @@ __all__ = ["warm_up"]
 def warm_up(*functions: Callable[..., Any]) -> None:
     """Import the SDKs and load the local models that guarded functions use.
 
-    Call it when a process starts: importing an SDK or loading weights takes longer
-    than many deadlines allow. No model is asked anything.
+    Call it when a process starts: loading weights takes longer than many deadlines
+    allow, and the first caller waits for the import of an SDK (before the deadline
+    begins). No model is asked anything.
 
     Args:
         *functions: The guarded functions; none means all of this process.

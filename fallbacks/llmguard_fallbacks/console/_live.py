@@ -18,7 +18,9 @@ from ._problems import RefusedError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["Pulse", "event_stream"]
+    from ._visit import Visit
+
+__all__ = ["Pulse", "event_stream", "page_events"]
 
 _LOOK: Final = 0.5
 _CALM: Final = 1.0
@@ -101,6 +103,22 @@ class Pulse:
             return self._store.version()
         except Exception:  # noqa: BLE001 - a store that is away comes back, or pages say so
             return -1
+
+
+def page_events(visit: Visit, *, calm: float = _CALM) -> StreamingResponse:
+    """Tell a page when to look again, for as long as its reader may see it.
+
+    Args:
+        visit: The request.
+        calm: Seconds between two events at least.
+    """
+    return event_stream(
+        visit.request,
+        visit.console.pulse,
+        visit.principal.name,
+        still=visit.still_here,
+        calm=calm,
+    )
 
 
 def event_stream(

@@ -8,13 +8,13 @@ import click
 
 from llmguard.cli._text import examples
 from llmguard.clock import SYSTEM_CLOCK
-from llmguard.store import LEASE
 
 from . import _text as text
 from ._cli_shared import (
     find_ticket,
     id_argument,
     json_option,
+    lease_option,
     look,
     options,
     print_closed,
@@ -26,17 +26,9 @@ from ._cli_shared import (
 
 __all__ = ["COMMANDS"]
 
-_lease = click.option(
-    "--lease",
-    default=LEASE,
-    show_default=True,
-    type=click.FloatRange(1.0),
-    help="Seconds it stays yours.",
-)
-
 
 @click.command(epilog=examples("llmguard queue renew 01K7 --token 4f0c2a --lease 600"))
-@options(id_argument, _lease, json_option)
+@options(id_argument, lease_option, json_option)
 @click.option("--token", required=True, help="Printed by `claim`.")
 @click.pass_obj
 def renew(
@@ -105,7 +97,7 @@ def assign(
 
 
 @click.command(epilog=examples("llmguard queue steal 01K7 --reason 'ada is on leave'"))
-@options(id_argument, _lease, role_option, reviewer_option, json_option)
+@options(id_argument, lease_option, role_option, reviewer_option, json_option)
 @click.option("--reason", required=True, help="Why; its holder reads it.")
 @click.pass_obj
 def steal(

@@ -12,7 +12,7 @@ import click
 
 from llmguard.cli._text import store_of_group
 from llmguard.errors import ConfigError, LLMGuardError, StoreError
-from llmguard.store import Store, TicketRecord, TicketState
+from llmguard.store import LEASE, Store, TicketRecord, TicketState
 from llmguard.store import TicketUnknownError as Unknown
 
 from . import _text as text
@@ -23,6 +23,7 @@ __all__ = [
     "find_ticket",
     "id_argument",
     "json_option",
+    "lease_option",
     "look",
     "options",
     "print_closed",
@@ -73,6 +74,13 @@ role_option = click.option(
 )
 token_option = click.option(
     "--token", help="Printed by `claim`; keeps the lease yours."
+)
+lease_option = click.option(
+    "--lease",
+    default=LEASE,
+    show_default=True,
+    type=click.FloatRange(1.0),
+    help="Seconds it stays yours.",
 )
 queue_option = click.option("--queue", "name", metavar="NAME", help="Only this queue.")
 id_argument = click.argument("ticket_id", metavar="ID")

@@ -75,10 +75,9 @@ def _due(due_at: float | None, now: float) -> str:
 
 
 def _why(record: TicketRecord) -> str:
-    if not record.reasons:
-        return "-"
-    last = record.reasons[-1]
-    return f"{last.get('tier')}: {last.get('kind')}"
+    """Return how each tier ended, in order; `queue show` has every try."""
+    ends = {str(one.get("tier")): str(one.get("kind")) for one in record.reasons}
+    return ", ".join(f"{tier}: {kind}" for tier, kind in ends.items()) or "-"
 
 
 def _line(text: str, width: int = _WIDE) -> str:
@@ -98,7 +97,7 @@ def table(records: Sequence[TicketRecord], now: float) -> str:
             span(now - one.created_at),
             one.queue,
             safe(one.closed_by or one.claimed_by) or "-",
-            _line(_why(one), 32),
+            _line(_why(one), 60),
             _line(one.title or _summary(one.inputs), 48),
         )
         for one in records

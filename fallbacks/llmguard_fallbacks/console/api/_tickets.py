@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
@@ -204,36 +205,29 @@ def _same(one: object, other: object) -> bool:
 @api("review")
 def reject(visit: Visit) -> Response:
     """Close a ticket unanswered."""
-    body = Body(visit)
-    reason, token = body.text("reason", empty=False), body.text("token", "")
-    body.done()
-    record = seen(visit)
-    done = visit.store.tickets.reject(
-        record.id,
-        reviewer=visit.principal.name,
-        reason=reason,
-        token=token or None,
-        roles=visit.principal.roles,
-    )
-    visit.audit("ticket.rejected", record.id)
-    return _ticket(visit, done)
+    return _leave(visit, visit.store.tickets.reject, "rejected")
 
 
 @api("review")
 def skip(visit: Visit) -> Response:
     """Pass a ticket over."""
+    return _leave(visit, visit.store.tickets.skip, "skipped")
+
+
+def _leave(visit: Visit, step: Callable[..., TicketRecord], name: str) -> Response:
+    """Leave a ticket unanswered, for a reason."""
     body = Body(visit)
     reason, token = body.text("reason", empty=False), body.text("token", "")
     body.done()
     record = seen(visit)
-    done = visit.store.tickets.skip(
+    done = step(
         record.id,
         reviewer=visit.principal.name,
         reason=reason,
         token=token or None,
         roles=visit.principal.roles,
     )
-    visit.audit("ticket.skipped", record.id)
+    visit.audit(f"ticket.{name}", record.id)
     return _ticket(visit, done)
 
 

@@ -10,7 +10,7 @@ from llmguard.errors import ConfigError
 
 from .._asked import choice, env_of, known_envs, lock_or_none
 from .._axes import percent
-from .._live import event_stream
+from .._live import page_events
 from .._problems import RefusedError
 from .._svg import interval
 from .._visit import Visit, require
@@ -43,12 +43,7 @@ def rows(visit: Visit) -> Response:
 @require("read", passive=True)
 async def live(visit: Visit) -> Response:
     """Tell the page when there may be something new."""
-    return event_stream(
-        visit.request,
-        visit.console.pulse,
-        visit.principal.name,
-        still=visit.still_here,
-    )
+    return page_events(visit)
 
 
 @require("read")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._asked import choice, env_of, known_envs, query, span_of
 from .._axes import percent, seconds
-from .._live import event_stream
+from .._live import page_events
 from .._visit import Visit, require
 from ._monitor import monitored, watch
 from ._plots import COLOURS, calls_plot, monitor_plots
@@ -53,13 +53,7 @@ def rows(visit: Visit) -> Response:
 @require("read", passive=True)
 async def live(visit: Visit) -> Response:
     """Tell the page when something may have changed."""
-    return event_stream(
-        visit.request,
-        visit.console.pulse,
-        visit.principal.name,
-        still=visit.still_here,
-        calm=_CALM,
-    )
+    return page_events(visit, calm=_CALM)
 
 
 @require("read")

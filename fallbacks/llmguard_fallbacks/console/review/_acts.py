@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -179,33 +180,27 @@ def _too_late(visit: Visit, record: TicketRecord, draft: Draft) -> Response:
 @require("review")
 def reject(visit: Visit) -> Response:
     """Close a ticket unanswered; its caller is told the reason."""
-    record = ticket_of(visit)
-    reason = visit.posted("reason").strip()
-    if not reason:
-        return page(visit, record, notice="Say why nobody can answer it.", status=422)
-    try:
-        visit.store.tickets.reject(
-            record.id,
-            reviewer=visit.principal.name,
-            reason=reason,
-            token=visit.posted("token") or None,
-            roles=visit.principal.roles,
-        )
-    except QueueError:
-        return _refused(visit)
-    visit.audit("ticket.rejected", record.id)
-    return _on(visit, "rejected")
+    unsaid = "Say why nobody can answer it."
+    return _leave(visit, visit.store.tickets.reject, "rejected", unsaid=unsaid)
 
 
 @require("review")
 def skip(visit: Visit) -> Response:
     """Pass a ticket over with a reason, and go on to the next."""
+    unsaid = "Say why you skip it."
+    return _leave(visit, visit.store.tickets.skip, "skipped", unsaid=unsaid)
+
+
+def _leave(
+    visit: Visit, step: Callable[..., TicketRecord], name: str, *, unsaid: str
+) -> Response:
+    """Leave a ticket unanswered, for a reason."""
     record = ticket_of(visit)
     reason = visit.posted("reason").strip()
     if not reason:
-        return page(visit, record, notice="Say why you skip it.", status=422)
+        return page(visit, record, notice=unsaid, status=422)
     try:
-        visit.store.tickets.skip(
+        step(
             record.id,
             reviewer=visit.principal.name,
             reason=reason,
@@ -214,8 +209,8 @@ def skip(visit: Visit) -> Response:
         )
     except QueueError:
         return _refused(visit)
-    visit.audit("ticket.skipped", record.id)
-    return _on(visit, "skipped")
+    visit.audit(f"ticket.{name}", record.id)
+    return _on(visit, name)
 
 
 @require("review")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._live import event_stream
+from .._live import page_events
 from .._visit import Visit, require
 from ._desk import listing
 
@@ -31,9 +31,4 @@ def rows(visit: Visit) -> Response:
 @require("review", passive=True)
 async def live(visit: Visit) -> Response:
     """Tell the page when tickets may have changed."""
-    return event_stream(
-        visit.request,
-        visit.console.pulse,
-        visit.principal.name,
-        still=visit.still_here,
-    )
+    return page_events(visit)

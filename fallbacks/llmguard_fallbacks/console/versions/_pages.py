@@ -12,7 +12,7 @@ from llmguard.promotion._when import read_time
 from llmguard.promotion.types import PERSON_ONLY
 
 from .._asked import env_of, known_envs, lock_or_none, query, span_of
-from .._live import event_stream
+from .._live import page_events
 from .._problems import RefusedError
 from .._visit import Visit, require
 from ._plot import stages_plot
@@ -45,12 +45,7 @@ def rows(visit: Visit) -> Response:
 @require("read", passive=True)
 async def live(visit: Visit) -> Response:
     """Tell the page when versions may have moved."""
-    return event_stream(
-        visit.request,
-        visit.console.pulse,
-        visit.principal.name,
-        still=visit.still_here,
-    )
+    return page_events(visit)
 
 
 @require("read")
