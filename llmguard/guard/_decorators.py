@@ -33,7 +33,6 @@ __all__ = ["ContractOptions", "contract", "fallback_chain", "pinned"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Decorator = Callable[[Callable[P, R]], Callable[P, R]]
 
 
 class ContractOptions(TypedDict, total=False):

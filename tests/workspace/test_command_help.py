@@ -14,8 +14,10 @@ from llmguard.cli import cli
 
 PRINTS_NO_DATA = {"completion"}
 ONE_MEANING = ("--store", "--env", "--lock", "--actor")
-FILES = ("chaos.toml", "run.jsonl", "labelled.jsonl", "answer.json", "a.jsonl")
-FILES += ("b.jsonl", "a-again.jsonl", "last-month.jsonl", "this-week.jsonl")
+FILES = (
+    *("chaos.toml", "run.jsonl", "labelled.jsonl", "answer.json", "a.jsonl", "b.jsonl"),
+    *("a-again.jsonl", "last-month.jsonl", "this-week.jsonl"),
+)
 
 
 def commands(
