@@ -23,6 +23,8 @@ __all__ = [
     "Dialect",
     "Parameters",
     "Row",
+    "encodable",
+    "storable",
     "where",
 ]
 
@@ -180,3 +182,27 @@ def where(conditions: Mapping[str, object]) -> tuple[str, list[object]]:
     """
     given = {sql: value for sql, value in conditions.items() if value is not None}
     return ("WHERE " + " AND ".join(given) if given else "", list(given.values()))
+
+
+def encodable(text: str) -> str:
+    """Return a text with what is half a surrogate pair written as its escape.
+
+    Models cut characters in two, and no database holds the halves. Within JSON the
+    escape stands for the same text.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def storable(parameters: Parameters) -> Parameters:
+    """Return a statement's values with every text `encodable`."""
+    if isinstance(parameters, Mapping):
+        return {name: _encodable(value) for name, value in parameters.items()}
+    return tuple(map(_encodable, parameters))
+
+
+def _encodable(value: Any) -> Any:
+    return encodable(value) if isinstance(value, str) else value

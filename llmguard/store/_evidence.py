@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..clock import Clock
-from ._database import Connection, Database, Row, where
+from ..errors import StoreError
+from ._database import Connection, Database, Row, encodable, where
 from .evidence import EvidenceRow, Signature
 
 __all__ = ["SqlEvidence"]
@@ -26,6 +27,11 @@ class SqlEvidence:
 
     def put_evidence(self, row: EvidenceRow) -> bool:
         """Write a document durably, with its signatures; False if it was there."""
+        if encodable(row.body) != row.body:  # its digest is of the very text
+            raise StoreError(
+                f"evidence {row.digest!r} holds half a surrogate pair, which no store "
+                "can keep as it is: take it out of the texts that it was made of"
+            )
         now = self._clock.time()
 
         def job(connection: Connection) -> bool:

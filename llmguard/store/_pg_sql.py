@@ -14,7 +14,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Dumper, Loader
 from psycopg.types.string import StrDumperUnknown
 
-from ._database import Dialect, Parameters
+from ._database import Dialect, Parameters, encodable
 
 __all__ = ["POSTGRESQL", "Row", "adapters", "lock_number", "rows_by_name", "translate"]
 
@@ -87,11 +87,16 @@ class _Truth(Dumper):
 class _Text(StrDumperUnknown):
     """Writes a NUL as U+FFFD: a server's text cannot hold it, a lost ticket is worse.
 
-    The same happens to values that are looked for, so keys are found again.
+    Half a surrogate pair is written as its escape. The same happens to values that are
+    looked for, so keys are found again.
     """
 
     def dump(self, obj: str) -> Buffer | None:
-        return super().dump(obj.replace("\0", "\ufffd"))
+        text = obj.replace("\0", "\ufffd")
+        try:
+            return super().dump(text)
+        except UnicodeEncodeError:
+            return super().dump(encodable(text))
 
 
 class _Number(Loader):

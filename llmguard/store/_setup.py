@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import StoreError
-from ._database import Dialect
+from ._database import Dialect, storable
 
 __all__ = [
     "SqliteConnection",
@@ -34,9 +35,21 @@ _SQLITE = Dialect(name="sqlite", for_update="", skip_locked="")
 
 
 class SqliteConnection(sqlite3.Connection):
-    """A connection that says which engine it is."""
+    """A connection that says which engine it is, and takes every text."""
 
     dialect = _SQLITE
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement; what no file can hold is written escaped."""
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeEncodeError:
+            return super().execute(sql, storable(parameters))
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """Run one statement for each set of values, as `execute` does."""
+        # Before the first one runs: repeating those that have would count them twice.
+        return super().executemany(sql, [storable(each) for each in parameters])
 
     def alone(self, lock: str) -> None:
         """Do nothing: transactions that write run one after the other anyway."""

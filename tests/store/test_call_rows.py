@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from store_backends import is_postgres, raw
 
-from llmguard.store import CallFilter, CallGroup, CallRow, Store
+from llmguard.errors import StoreError
+from llmguard.store import (
+    BreakerRow,
+    CallFilter,
+    CallGroup,
+    CallRow,
+    Event,
+    EvidenceRow,
+    Store,
+)
 from llmguard.store._calls import _GROUPS, _REQUEST
 from llmguard.testing import VirtualClock
 
@@ -47,6 +57,31 @@ def test_a_call_comes_back_as_it_was(open_again: Callable[[], Store]) -> None:
     assert calls.get("c2") is None
     assert (1, ROW.at, ROW.at) == calls.span("prod")
     assert (0, 0.0, 0.0) == calls.span("staging")
+
+
+def test_half_a_character_is_kept_escaped(open_again: Callable[[], Store]) -> None:
+    """A model that cuts one in two keeps no call, event or breaker from the store."""
+    store, half = open_again(), "cut \ud83d"
+    body = json.dumps({"said": half}, ensure_ascii=False)
+    assert 2 == _add(store, ROW, replace(ROW, id="c2", request=half, body=body))
+    found = store.calls.get("c2")
+    assert found is not None
+    assert "cut \\ud83d" == found.request
+    assert {"said": half} == json.loads(found.body)
+    event = Event(env="prod", kind="echo.mismatch", process="p", detail={"x": half})
+    assert store.events.add(event) is not None
+    assert {"x": half} == store.events.list(kind="echo.mismatch")[0].detail
+    row = BreakerRow(key="f|p", state="open", reason=half, since=1.0)
+    assert store.put_breaker(row) is not None
+    kept = store.get_breaker("f|p")
+    assert kept is not None
+    assert "cut \\ud83d" == kept.reason
+    evidence = EvidenceRow(
+        digest="sha256:1", kind="suite", function="f", subject="s", pin_digest="d",
+        verdict="PROMOTE", at=1.0, body=body,
+    )  # fmt: skip
+    with pytest.raises(StoreError, match="half a surrogate pair"):
+        store.put_evidence(evidence)
 
 
 FILTERS = {
