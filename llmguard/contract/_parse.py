@@ -156,8 +156,14 @@ def _parse_raw(text: str) -> Parsed | Unparsed:
     return _interoperable(document, text)
 
 
-def _explain(error: Exception, text: str) -> Unparsed:
-    """Turn what the decoder raised into a sentence and a verdict on completeness."""
+def _explain(error: Exception, text: str, *, before: str = "") -> Unparsed:
+    """Turn what the decoder raised into a sentence and a verdict on completeness.
+
+    Args:
+        error: What was raised.
+        text: What was decoded.
+        before: What stands before it in the answer, whose lines count too.
+    """
     if isinstance(error, RecursionError):
         return Unparsed(message=_DEEP)
     if isinstance(error, _NotJSONError):
@@ -179,8 +185,9 @@ def _explain(error: Exception, text: str) -> Unparsed:
             incomplete=True,
         )
     found = excerpt(rest[:30]) if rest else "the end"
+    at = json.JSONDecodeError("", before + text, len(before) + error.pos)
     return Unparsed(
-        message=f"must be JSON; line {error.lineno} column {error.colno}, "
+        message=f"must be JSON; line {at.lineno} column {at.colno}, "
         f"at {found}: {error.msg[:1].lower()}{error.msg[1:]}"
     )
 
@@ -291,7 +298,7 @@ def _read_at(text: str, start: int) -> tuple[Parsed | Unparsed, int | None]:
     try:
         document, _ = cast("tuple[object, int]", _RELAXED.raw_decode(source))
     except json.JSONDecodeError as error:
-        why = _explain(error, source)
+        why = _explain(error, source, before=text[:start])
         return why, None if why.incomplete else start + error.pos
     except (ValueError, RecursionError) as error:
         return _explain(error, source), None

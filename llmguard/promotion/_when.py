@@ -10,6 +10,9 @@ from ..errors import ConfigError
 
 __all__ = ["read_time"]
 
+_FIRST: Final = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+_LAST: Final = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+_SHOWN: Final = 60
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -19,7 +22,16 @@ def read_time(text: str, *, now: float) -> float:
     Raises:
         ConfigError: It is no time.
     """
-    given = text.strip().removesuffix(" ago")
+    at = _read(text.strip().removesuffix(" ago"), now)
+    if at is None or not _FIRST <= at <= _LAST:  # no calendar could show it
+        raise ConfigError(
+            f"{text[:_SHOWN]!r} is no time; write 2026-11-29T20:15:00Z, 2h, 3d, or "
+            "epoch seconds"
+        )
+    return at
+
+
+def _read(given: str, now: float) -> float | None:
     if found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", given):
         return now - float(found[1]) * _UNITS[found[2]]
     if re.fullmatch(r"\d{9,}(\.\d+)?", given):
@@ -27,7 +39,5 @@ def read_time(text: str, *, now: float) -> float:
     try:
         at = datetime.fromisoformat(given)
     except ValueError:
-        raise ConfigError(
-            f"{text!r} is no time; write 2026-11-29T20:15:00Z, 2h, 3d, or epoch seconds"
-        ) from None
+        return None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -29,6 +29,7 @@ _FOUND = 10
 _AT_ONCE = 500
 _MINE = 10_000
 _NEVER = 1e300
+_LARGEST = 2.0**53
 # The cap stands in the text: a parameter there makes PostgreSQL expect a tenth of the
 # rows, and plan the statement anew each time where tickets are many.
 _WAITING: Final = (
@@ -87,7 +88,7 @@ def cursor_of(text: str) -> Sequence[Any]:
         return ()
     try:
         found: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     parts = cast("list[object]", found) if isinstance(found, list) else []
     shape = [type(one) for one in parts]
@@ -98,12 +99,20 @@ def cursor_of(text: str) -> Sequence[Any]:
             or (found[:1] == ["c"] and len(shape) == 3 and shape[1] in {int, float})  # noqa: PLR2004 - kind, closed, id
         )
     )
-    if not fits or shape[-1] is not str or shape[-2] not in {int, float, type(None)}:
+    fits = fits and shape[-1] is str and shape[-2] in {int, float, type(None)}
+    if not fits or not all(map(_storable, parts)):
         raise QueueError(
             f"`after` is {text!r}, which no page of tickets ended with; leave it out "
             "to start at the first page"
         )
     return cast("list[Any]", found)
+
+
+def _storable(part: object) -> bool:
+    """Tell whether both databases can compare something with a column."""
+    if isinstance(part, str):
+        return "\0" not in part and part.isprintable()
+    return part is None or abs(cast("float", part)) < _LARGEST
 
 
 def find(reader: Connection, part: str) -> list[str]:

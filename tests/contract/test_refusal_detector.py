@@ -15,6 +15,7 @@ from llmguard.contract import is_refusal
 REFUSALS = [
     "I'm sorry, but I can't help with that.",
     "Sorry, I cannot assist with this request.",
+    "\n" * 400 + "Sorry, I cannot assist with this request.",
     "I\u2019m not able to provide that information.",
     "  I must respectfully decline to answer.",
     "As an AI language model, I cannot share personal data.",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,23 @@ PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "contract: parse modes": (
         "llmguard/contract/_parse.py",
-        ("tests/contract/test_parse_modes.py",),
+        (
+            "tests/contract/test_parse_modes.py",
+            "tests/contract/test_parse_sentences.py",
+        ),
+    ),
+    "contract: refusals": (
+        "llmguard/contract/_refusal.py",
+        ("tests/contract/test_refusal_detector.py",),
+    ),
+    "guard: judge": (
+        "llmguard/guard/_judge.py",
+        (
+            "tests/guard/test_chain.py",
+            "tests/guard/test_errors_pickle.py",
+            "tests/guard/test_hard_once.py",
+            "tests/guard/test_function_tiers.py",
+        ),
     ),
     "contract: linear patterns": (
         "llmguard/_linear.py",
@@ -66,6 +83,8 @@ tests_dir = {tests!r}
 pytest_add_cli_args = ["-m", "not slow", "-p", "no:cacheprovider"]
 also_copy = ["llmguard", "fallbacks", "models", "tests", "pyproject.toml"]
 """
+CACHES: Final = re.compile(r"^@(?:lru_)?cache(?:\(.*\))?\n", re.MULTILINE)
+"""Taken off in the copy: what is decorated is left alone by mutmut."""
 KILLED: Final = frozenset({"killed", "timeout", "suspicious", "segfault"})
 
 
@@ -98,6 +117,8 @@ def run(name: str, *, diffs: bool) -> dict[str, object]:
         _copy(folder)
         with (folder / "pyproject.toml").open("a") as file:
             file.write(CONFIG.format(module=module, tests=list(tests)))
+        source = (folder / module).read_text()
+        (folder / module).write_text(CACHES.sub("", source))
         done = _mutmut(folder, "run", "--max-children", "1")
         states = _states(folder)
         survivors = sorted(one for one, state in states.items() if state not in KILLED)
@@ -107,6 +128,7 @@ def run(name: str, *, diffs: bool) -> dict[str, object]:
         "module": module,
         "mutants": len(states),
         "killed": len(states) - len(survivors),
+        "timeouts": sum(state == "timeout" for state in states.values()),
         "survivors": shown if diffs else survivors,
         "problem": _problem(states, done.stdout + done.stderr),
         "seconds": round(time.monotonic() - began),
@@ -141,8 +163,9 @@ def main() -> int:
     for name in names:
         found = run(name, diffs=options.diffs or options.json is not None)
         results.append(found)
-        print(f"{name}: {found['killed']} of {found['mutants']} killed "
-              f"({found['seconds']} s) {found['problem']}", flush=True)  # fmt: skip
+        print(f"{name}: {found['killed']} of {found['mutants']} killed, of them "
+              f"{found['timeouts']} by time ({found['seconds']} s) "
+              f"{found['problem']}", flush=True)  # fmt: skip
         for one in found["survivors"] if options.diffs else ():  # type: ignore[union-attr]  # what JSON holds
             print(found["survivors"][one])  # type: ignore[index]  # what JSON holds
     if options.json:

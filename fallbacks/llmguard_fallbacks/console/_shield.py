@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,10 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
+
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/?#@\\]+)(?::[0-9]{1,5})?")
+_DIGITS: Final = 18
+"""Of a length; more are no length, and slow to read as a number."""
 
 
 def host_name(host: str) -> str:
@@ -60,13 +65,13 @@ class Shield:
                 _dress(MutableHeaders(scope=message))
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(Headers(scope=scope), scope["query_string"])
         if refusal is not None:
             await refusal(scope, receive, sent)
             return
         await self._app(scope, receive, sent)
 
-    def _refusal(self, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, headers: Headers, query: bytes) -> PlainTextResponse | None:
         hosts = headers.getlist("host")
         name = host_name(hosts[0]) if len(hosts) == 1 else ""
         if "*" not in self._hosts and name not in self._hosts:
@@ -76,8 +81,16 @@ class Shield:
                 "`ConsoleSettings(hosts=...)`.\n",
                 421,
             )
+        # What the framework cannot make an address of would be an error of ours.
+        if not query.isascii() or not all(_HOST.fullmatch(host) for host in hosts):
+            return PlainTextResponse("The address of the request is malformed.\n", 400)
         declared = headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self._settings.max_body:
+        readable = declared.isascii() and declared.isdigit()
+        if (
+            not readable
+            or len(declared) > _DIGITS
+            or (int(declared) > self._settings.max_body)
+        ):
             return PlainTextResponse(
                 f"The request is larger than {self._settings.max_body} bytes.\n", 413
             )

@@ -152,7 +152,9 @@ Handler = Callable[[Visit], Response | Awaitable[Response]]
 Endpoint = Callable[["Request"], Awaitable[Response]]
 
 
-def require(scope: str, *, passive: bool = False) -> Callable[[Handler], Endpoint]:
+def require(
+    scope: str, *, passive: bool = False, acts: bool = False
+) -> Callable[[Handler], Endpoint]:
     """Make a page of a function that takes a `Visit`, for those who hold a scope.
 
     Plain functions run in a thread, so they may use the store; `async` ones run in the
@@ -161,6 +163,7 @@ def require(scope: str, *, passive: bool = False) -> Callable[[Handler], Endpoin
     Args:
         scope: `read`, `review`, `approve`, `admin`, or empty for whoever is logged in.
         passive: Whether the page asks by itself, which does not keep a session alive.
+        acts: Whether a GET changes something, so that a session needs its form token.
     """
 
     def decorate(handler: Handler) -> Endpoint:
@@ -172,7 +175,7 @@ def require(scope: str, *, passive: bool = False) -> Callable[[Handler], Endpoin
             await _allow(console, request, principal, scope)
             body = b""
             pairs: list[tuple[str, str]] = []
-            if request.method not in SAFE:
+            if acts or request.method not in SAFE:
                 body = await read_body(request, console)
                 pairs = read_pairs(request, body)
                 pairs = await _own(console, request, principal, pairs)

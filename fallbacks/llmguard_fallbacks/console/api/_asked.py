@@ -32,13 +32,15 @@ class WrongFieldError(Exception):
         self.path = path
 
 
-def api(scope: str, *, passive: bool = False) -> Callable[[Handler], Any]:
+def api(
+    scope: str, *, passive: bool = False, acts: bool = False
+) -> Callable[[Handler], Any]:
     """Make an endpoint for programs: refusals become problems."""
 
     def decorate(handler: Handler) -> Any:
         if inspect.iscoroutinefunction(handler):
 
-            @require(scope, passive=passive)
+            @require(scope, passive=passive, acts=acts)
             @functools.wraps(handler)
             async def waiting(visit: Visit) -> Response:
                 try:
@@ -49,7 +51,7 @@ def api(scope: str, *, passive: bool = False) -> Callable[[Handler], Any]:
 
             return waiting
 
-        @require(scope, passive=passive)
+        @require(scope, passive=passive, acts=acts)
         @functools.wraps(handler)
         def asked(visit: Visit) -> Response:
             try:

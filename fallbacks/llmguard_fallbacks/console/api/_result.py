@@ -23,11 +23,12 @@ _LONGEST: Final = 55.0
 """Below the 60 s after which many clients and proxies hang up."""
 
 
-@api("read", passive=True)
+@api("read", passive=True, acts=True)
 async def result(visit: Visit) -> Response:
     """Return the answer: 200, or 202 while there is none, or 410 when none will come.
 
-    Fetching an answer is its delivery.
+    Fetching an answer is its delivery, so that a browser's session needs its form
+    token: no page of another site delivers by a link.
     """
     from starlette.concurrency import run_in_threadpool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from urllib.parse import urlencode
 
 from llmguard.store import (
@@ -112,9 +112,13 @@ def decide(visit: Visit) -> Response:
 
 def _object(text: str) -> dict[str, object]:
     try:
-        found: Any = json.loads(text)
+        found: Any = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"no JSON: {error}") from None
     if not isinstance(found, dict):
         raise ValueError("must be a JSON object, name by name")  # noqa: TRY004 - of what was posted
     return cast("dict[str, object]", found)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")

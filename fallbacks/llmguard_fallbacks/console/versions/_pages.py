@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -150,7 +151,7 @@ def _route_response(
         lock=lock_or_none(),
         now=visit.now,
         span=span,
-        before=int(given) if given.isdigit() and len(given) < 16 else 0,  # noqa: PLR2004 - fits a revision
+        before=_revision(given),
     )
     if page is None:
         raise RefusedError(
@@ -173,6 +174,11 @@ def _route_response(
         problem=problem,
         may_move=visit.principal.may("approve"),
     )
+
+
+def _revision(text: str) -> int:
+    """Read a revision; 0, the newest, for what is none."""
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else 0
 
 
 def _plot(page: RoutePage) -> object:
