@@ -154,8 +154,8 @@ class EDetector:
         """
         if not 0 <= fails <= calls:
             raise ConfigError(
-                f"`update_batch(calls={calls!r}, fails={fails!r})`: `fails` must be "
-                "from 0 to `calls`"
+                f"{fails!r} failures of {calls!r} calls cannot be; give `fails` from 0 "
+                "to `calls`"
             )
         self.calls += calls
         self.fails += fails

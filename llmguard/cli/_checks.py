@@ -22,6 +22,7 @@ from ..pins.router import Router
 from ..store import open_store, store_exists, store_name, store_path
 from ._fit_checks import fit_checks, known_fitness
 from ._gate_checks import gate_checks
+from ._text import counted
 
 __all__ = ["Finding", "check_all"]
 
@@ -180,7 +181,9 @@ def _lock() -> Iterator[Finding]:
         for found in check_lock(lock.pins.values()):
             level: Literal["warn", "fail"] = "fail" if found.stale else "warn"
             yield Finding(level, f"pin {found.route}", found.message, found.repair)
-        yield Finding("ok", "models.lock", f"{len(lock.pins)} pins at {path}")
+        yield Finding(
+            "ok", "models.lock", f"{counted(len(lock.pins), 'pin')} at {path}"
+        )
     except LLMGuardError as error:
         yield Finding("fail", "models.lock", str(error), "llmguard pin check")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..pins import Looked, edit_lock, look_up, need_some, read_lock, with_ends
 from ._pin_io import emit
+from ._text import counted
 
 __all__ = ["ask_lifecycle"]
 
@@ -24,7 +25,9 @@ def ask_lifecycle(lock: Path, *, today: date, as_json: bool) -> None:
     lines = [_line(one) for one in looked]
     if not looked:
         lines = ["no pin has a provider with a list of models"]
-    lines.append(f"{len(after.pins)} pins. Next: review `git diff {lock.name}`")
+    lines.append(
+        f"{counted(len(after.pins), 'pin')}. Next: review `git diff {lock.name}`"
+    )
     document = {"asked": [asdict(one) for one in looked], "pins": len(after.pins)}
     emit(document, "\n".join(lines), as_json=as_json)
 

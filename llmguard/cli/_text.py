@@ -11,7 +11,15 @@ import click
 
 from ..clock import age
 
-__all__ = ["Share", "age", "emit_json", "examples", "store_of_group", "table"]
+__all__ = [
+    "Share",
+    "age",
+    "counted",
+    "emit_json",
+    "examples",
+    "store_of_group",
+    "table",
+]
 
 
 class Share(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument] - not generic before click 8.2
@@ -70,6 +78,11 @@ def table(rows: Iterable[Sequence[object]], *, indent: int = 2) -> str:
         ).rstrip()
         for row in texts
     )
+
+
+def counted(number: int, one: str, more: str = "") -> str:
+    """Return a number with its noun: `1 pin`, `2 pins`, `0 entries`."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def emit_json(document: object) -> None:

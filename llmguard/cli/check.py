@@ -26,7 +26,7 @@ from ._release_checks import (
     ledger_findings,
     two_heads,
 )
-from ._text import examples
+from ._text import counted, examples
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -130,7 +130,7 @@ def _approvals(lock: Lock) -> Path:
 def _show(lock: Lock, findings: Sequence[Finding], *, as_json: bool) -> None:
     rows = [asdict(finding) for finding in findings]
     lines = [f"{row['code']}: {row['message']}\n  -> {row['repair']}" for row in rows]
-    head = f"{len(lock.pins)} pins, names as of {naming().updated}: "
+    head = f"{counted(len(lock.pins), 'pin')}, names as of {naming().updated}: "
     text = "\n".join([*lines, head + (f"{len(rows)} to repair" if rows else "ok")])
     document = {"lock": str(lock.path), "naming": naming().updated, "findings": rows}
     emit(document, text, as_json=as_json)

@@ -16,7 +16,7 @@ from ..guard._drill import drill as run_drill
 from ..store import open_store
 from ..telemetry.activity import DRILL, Activity
 from ._drill_inputs import load_guard, read_inputs, ticket_inputs
-from ._text import emit_json, examples, table
+from ._text import counted, emit_json, examples, table
 
 __all__ = ["drill", "progress_on"]
 
@@ -138,7 +138,7 @@ def _text(guard: Guard, results: Sequence[TierDrill], n: int) -> str:
         ("tier", "pin", "valid", "95 %", "agrees", "first", "p50", "p95", "otherwise")
     ]
     rows.extend(_row(one) for one in results)
-    lines = [f"{guard.name}: {n} inputs through each tier", "", table(rows)]
+    lines = [f"{guard.name}: {counted(n, 'input')} through each tier", "", table(rows)]
     for one in results:
         lines += _notes(one)
     return "\n".join(lines)

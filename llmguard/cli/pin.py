@@ -46,7 +46,7 @@ from ._pin_io import (
 )
 from ._pin_lifecycle import ask_lifecycle
 from ._pin_probe import probe
-from ._text import examples
+from ._text import counted, examples
 
 __all__ = ["pin"]
 
@@ -172,7 +172,7 @@ def check_(*, horizon: timedelta, files: bool, lock: Path, as_json: bool) -> Non
     )
     rows = [asdict(finding) for finding in findings]
     lines = [f"{row['code']}: {row['message']}\n  -> {row['repair']}" for row in rows]
-    head = f"{len(found.pins)} pins, names as of {naming().updated}: "
+    head = f"{counted(len(found.pins), 'pin')}, names as of {naming().updated}: "
     text = "\n".join([*lines, head + (f"{len(rows)} to repair" if rows else "ok")])
     emit({**document, "findings": rows}, text, as_json=as_json)
     raise SystemExit(_exit_code([finding.stale for finding in findings]))
@@ -227,7 +227,9 @@ def refresh_(*, files: bool, lifecycle: bool, lock: Path, as_json: bool) -> None
     )
     gone, new = sorted(before - set(after.pins)), sorted(set(after.pins) - before)
     lines = [*(f"- {key}" for key in gone), *(f"+ {key}" for key in new)]
-    lines.append(f"{len(after.pins)} pins hashed. Next: review `git diff {lock.name}`")
+    lines.append(
+        f"{counted(len(after.pins), 'pin')} hashed. Next: review `git diff {lock.name}`"
+    )
     document = {"removed": gone, "added": new, "pins": len(after.pins)}
     emit(document, "\n".join(lines), as_json=as_json)
 

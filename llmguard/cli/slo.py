@@ -107,7 +107,8 @@ def status(
     if as_json:
         emit_json([one.document() for one in found])
     elif not found:
-        click.echo("no objective is declared for that; see `llmguard slo list`")
+        where = "for that; see `llmguard slo list`" if functions else "yet"
+        click.echo(f"no objective is declared {where}: `@contract(..., slos=[...])`")
     else:
         click.echo("\n\n".join(_shown(one) for one in found))
     if any(one.word in {"firing", "spent"} for one in found):

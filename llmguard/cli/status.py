@@ -8,7 +8,7 @@ import click
 
 from ..promotion.overview import Report, TierLine, gather
 from ..store import open_store, store_exists, store_name
-from ._text import age, emit_json, examples, table
+from ._text import age, counted, emit_json, examples, table
 
 __all__ = ["status"]
 
@@ -93,7 +93,7 @@ def _calls(report: Report) -> str:
         rows.append(
             (
                 function,
-                f"{counts['calls']} calls",
+                counted(counts["calls"], "call"),
                 f"{degraded:.1%} degraded, {deferred:.1%} deferred",
                 failed,
             )

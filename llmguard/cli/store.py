@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._text import emit_json, examples, table
+from ._text import counted, emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..store.upkeep import Backup, StoreCheck
@@ -114,7 +114,7 @@ def _print_check(found: StoreCheck) -> None:
             ("schema", f"{health.schema}, nothing to apply"),
             ("size", f"{_size(health.size)}{free}"),
             ("tickets", tickets or "none"),
-            ("ledger", f"{ledger.entries} entries, {chain}{head}"),
+            ("ledger", f"{counted(ledger.entries, 'entry', 'entries')}, {chain}{head}"),
             *(("note", note) for note in health.notes),
         ]
     click.echo(table(rows, indent=0))

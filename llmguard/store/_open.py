@@ -81,8 +81,8 @@ def open_store(
             return store
         if not create and not store_exists(text):
             raise StoreError(
-                f"there is no store at {key!r} yet: the first ticket makes it; set "
-                "`LLMGUARD_STORE` if yours is elsewhere"
+                f"there is no store at {key!r} yet: the first guarded call or ticket "
+                "makes it; set `LLMGUARD_STORE` if yours is elsewhere"
             )
         store = _OPEN[key] = _made(text)
         return store

@@ -78,7 +78,7 @@ def test_no_store_yet(tmp_path: Path) -> None:
     """Looking makes no store, and says what would."""
     done = CliRunner().invoke(queue, ["--store", str(tmp_path / "x.db"), "list"])
     assert done.exit_code == 1
-    assert "the first ticket makes it" in done.output
+    assert "the first guarded call or ticket makes it" in done.output
     assert list(tmp_path.iterdir()) == []
 
 
