@@ -152,7 +152,11 @@ class RulesTier:
         return all(isinstance(rule, Rule) for rule in self.rules)
 
     def check(self, contract: Contract | None) -> None:
-        """Raise `ConfigError` when a rule or the default can never satisfy it."""
+        """Raise `ConfigError` when a rule or the default can never satisfy it.
+
+        Raises:
+            ConfigError: It can not; the message names the rule and its field.
+        """
         if contract is None:
             return
         if self.terminal:

@@ -58,13 +58,19 @@ class OpenAIProvider:
         return self.clients.remote
 
     def complete(self, request: Request) -> Reply:
-        """Send one request and wait for the whole answer."""
+        """Send one request and wait for the whole answer.
+
+        Raises:
+            TierFailedError: The answer reports an error, or holds nothing.
+            TierUnavailableError: The SDK is not installed, or no key is set.
+            RemoteCallRefusedError: `refuse_remote()` is active.
+        """
         calls = self._calls(self.clients.sync)
         arguments = self._arguments(request, calls.create)
         return self._read(calls.with_raw_response.create(**arguments))
 
     async def acomplete(self, request: Request) -> Reply:
-        """Send one request and await the whole answer."""
+        """Send one request and await the answer; errors are those of `complete`."""
         calls = self._calls(self.clients.for_loop)
         arguments = self._arguments(request, calls.create)
         return self._read(await calls.with_raw_response.create(**arguments))

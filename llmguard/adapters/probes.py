@@ -83,6 +83,9 @@ def probe(
         env: Environment, for the event.
         renew: Record a new baseline, whatever the old one says.
         now: Epoch seconds; by default the present.
+
+    Raises:
+        ConfigError: Nothing here serves the pin's provider.
     """
     at = time.time() if now is None else now
     try:

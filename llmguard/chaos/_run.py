@@ -214,6 +214,9 @@ def running(
 
     Yields:
         A function that returns what it did so far.
+
+    Raises:
+        ConfigError: A plan runs already.
     """
     start(plan, allow_production=allow_production, clock=clock)
     injector = cast("tuple[Runtime, _Injector]", _started)[1]

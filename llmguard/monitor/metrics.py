@@ -26,6 +26,10 @@ def store_families(store: Store, env: str, *, now: float) -> list[Family]:
         store: The store.
         env: Environment.
         now: Epoch seconds.
+
+    Raises:
+        ConfigError: A newer version wrote an objective into the store.
+        StoreError: The store cannot be read.
     """
     counted: Counter[Count] = Counter()
     for row in store.counts.sums(env):

@@ -132,6 +132,7 @@ def resume(
         GatesNotPassedError: Approvals are missing.
         PromotionError: There is no reason, or the pin is not quarantined.
         LedgerConflictError: Somebody moved the route meanwhile.
+        ConfigError: A wrong actor or setting, or the lock cannot be read.
     """
     asked = make_request(
         store=store,

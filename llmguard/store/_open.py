@@ -27,6 +27,9 @@ def store_path(url: str | os.PathLike[str] | None = None) -> Path:
 
     Args:
         url: Path or URL; None for the configured one.
+
+    Raises:
+        ConfigError: The URL is none of a store.
     """
     text = _text(url)
     return place_of(text).beside if is_server(text) else locate(text).path
@@ -37,6 +40,9 @@ def store_name(url: str | os.PathLike[str] | None = None) -> str:
 
     Args:
         url: Path or URL; None for the configured one.
+
+    Raises:
+        ConfigError: The URL is none of a store.
     """
     text = _text(url)
     return place_of(text).url if is_server(text) else str(locate(text).path)
@@ -49,6 +55,9 @@ def store_exists(url: str | os.PathLike[str] | None = None) -> bool:
 
     Args:
         url: Path or URL; None for the configured one.
+
+    Raises:
+        ConfigError: The URL is none of a store.
     """
     text = _text(url)
     return is_server(text) or locate(text).path.exists()

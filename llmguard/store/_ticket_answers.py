@@ -148,7 +148,7 @@ class AnsweredTickets(TicketTable):
                     event="refused",
                     actor=reviewer,
                     # How often people lose work to a lapsed lease is worth knowing.
-                    detail=f"too late to be {wanted}",
+                    detail=f"not {wanted}: held by another lease, or closed",
                 )
                 return error
             refuse_second(connection, ticket, reviewer)

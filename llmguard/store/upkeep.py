@@ -68,6 +68,7 @@ def pending(url: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
 
     Raises:
         StoreError: A newer version wrote it, or it cannot be read.
+        ConfigError: The URL is none of a store.
     """
     text = _text(url)
     if is_server(text):
@@ -87,6 +88,7 @@ def upgrade(url: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
 
     Raises:
         StoreError: It cannot be opened; the message says why.
+        ConfigError: The URL is none of a store.
     """
     from ._open import open_store
 
@@ -100,6 +102,7 @@ def check(url: str | os.PathLike[str] | None = None) -> StoreCheck:
 
     Raises:
         StoreError: It is not there, or cannot be read.
+        ConfigError: The URL is none of a store.
     """
     from ._open import open_store, store_exists, store_name
 
@@ -144,6 +147,7 @@ def backup(
 
     Raises:
         StoreError: There is no store, no space, no `pg_dump`, or the copy is not good.
+        ConfigError: The URL is none of a store.
     """
     from ._open import store_exists, store_name
 

@@ -33,6 +33,7 @@ def assert_degrades_to(
     Raises:
         AssertionError: Another tier answered, or none; the message lists the attempts.
         FallbackExhaustedError: No tier answered.
+        ConfigError: The function is not guarded.
     """
     kind = guard_of(func).kind
     if kind in {"async", "agen"}:

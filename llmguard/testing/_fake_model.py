@@ -106,6 +106,7 @@ class FakeModel:
 
         Raises:
             TimeoutError: `late`: the entry took longer than the call could wait.
+            ConnectionResetError: The entry is one that cuts the connection.
         """
         if late:
             raise TimeoutError(f"fake model {self.name!r} did not answer in time")

@@ -38,6 +38,7 @@ class FakeTier:
 
         Raises:
             TimeoutError: The entry takes longer than the call can wait.
+            ConnectionResetError: The entry is one that cuts the connection.
         """
         turn, wait, late = self._begin(call)
         if wait:
@@ -49,6 +50,7 @@ class FakeTier:
 
         Raises:
             TimeoutError: The entry takes longer than the call can wait.
+            ConnectionResetError: The entry is one that cuts the connection.
         """
         turn, wait, late = self._begin(call)
         if wait and self.clock is None:

@@ -151,14 +151,22 @@ class FaultServer:
 
     @property
     def base_url(self) -> str:
-        """The `base_url` for clients; the fault's own where it needs one."""
+        """The `base_url` for clients; the fault's own where it needs one.
+
+        Raises:
+            ConfigError: The server is not running.
+        """
         first = self._script[0]
         if first in _NO_HTTP:
             return self.url(first)
         return f"http://127.0.0.1:{self.port}/v1"
 
     def url(self, fault: str) -> str:
-        """Return a `base_url` under which every request meets `fault`."""
+        """Return a `base_url` under which every request meets `fault`.
+
+        Raises:
+            ConfigError: There is no such fault, or the server is not running.
+        """
         name = fault_named(fault).name
         if name == "dns":
             return "http://llmguard-fault-server.invalid/v1"
@@ -181,6 +189,9 @@ class FaultServer:
             route: Name of the pin.
             fault: The fault its calls always meet; None leaves that to `self.fault`.
             **changes: Other fields of `Pin`, such as `model` or `options`.
+
+        Raises:
+            ConfigError: There is no such fault, or the server is not running.
         """
         fields: dict[str, Any] = {"model": "m-1", "version_class": "immutable"}
         endpoint = self.base_url if fault is None else self.url(fault)
@@ -222,7 +233,11 @@ class FaultServer:
             return self._connections
 
     def count(self, fault: str | None = None) -> int:
-        """Return how many requests were read, or how many met `fault`."""
+        """Return how many requests were read, or how many met `fault`.
+
+        Raises:
+            ConfigError: There is no such fault.
+        """
         if fault is None:
             return len(self.requests)
         name = fault_named(fault).name

@@ -103,7 +103,11 @@ class VirtualClock:
                 )
 
     def sleep(self, seconds: float) -> None:
-        """Block the calling thread until virtual time has moved on by `seconds`."""
+        """Block the calling thread until virtual time has moved on by `seconds`.
+
+        Raises:
+            ConfigError: `seconds` is not finite, and the clock jumps by itself.
+        """
         if self.autojump:
             self.advance(max(0.0, seconds))
             return
@@ -112,7 +116,11 @@ class VirtualClock:
         woken.wait()
 
     async def asleep(self, seconds: float) -> None:
-        """Suspend the calling task until virtual time has moved on by `seconds`."""
+        """Suspend the calling task until virtual time has moved on by `seconds`.
+
+        Raises:
+            ConfigError: `seconds` is not finite, and the clock jumps by itself.
+        """
         loop = asyncio.get_running_loop()
         if getattr(loop, "clock", None) is self:
             await asyncio.sleep(seconds)

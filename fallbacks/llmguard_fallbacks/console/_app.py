@@ -72,6 +72,8 @@ def console_app(
 
     Raises:
         TypeError: A route of `sections` asks for no login.
+        ConfigError: The URL is none of a store.
+        StoreError: The store cannot be opened.
     """
     if store is None or isinstance(store, (str, os.PathLike)):
         store = open_store(store)

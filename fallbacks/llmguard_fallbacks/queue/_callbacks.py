@@ -46,6 +46,9 @@ def verify_callback(
         headers: Of the request; names in any case.
         body: Its bytes, unchanged.
         now: Epoch seconds; by default the machine's.
+
+    Raises:
+        ConfigError: The secret is not `whsec_` and base64.
     """
     low = {name.lower(): value for name, value in headers.items()}
     return verify(secret, low, body, now=now)

@@ -46,5 +46,9 @@ def export_metrics(store: StoreLike = None, *, clock: Clock = SYSTEM_CLOCK) -> N
     Args:
         store: The store or its URL; None for the configured one.
         clock: Says when figures are old; they are read every 5 s at most.
+
+    Raises:
+        ConfigError: The URL is none of a store.
+        StoreError: The store is not there, or cannot be opened.
     """
     add_source(_Source(opened(store), clock))

@@ -16,7 +16,12 @@ StoreLike = Store | str | os.PathLike[str] | None
 
 
 def opened(store: StoreLike, *, create: bool = True) -> Store:
-    """Return a store from a store, a URL, or the settings."""
+    """Return a store from a store, a URL, or the settings.
+
+    Raises:
+        ConfigError: The URL is none of a store.
+        StoreError: The store is not there, or cannot be opened.
+    """
     if store is None or isinstance(store, (str, os.PathLike)):
         return open_store(store, create=create)
     return store

@@ -69,6 +69,9 @@ def check_canary(
         probes: Requests, each with a word of its own.
         timeout: Seconds for each.
         new_word: Makes the words; they must not be guessable.
+
+    Raises:
+        ConfigError: Nothing here serves the pin's provider.
     """
     provider = provider_for(pin)
     for _ in range(probes):

@@ -82,6 +82,9 @@ def running(
 
     Yields:
         The base URL for clients, such as `http://127.0.0.1:8080/v1`.
+
+    Raises:
+        ConfigError: A package is missing, or the port cannot be had.
     """
     app = create_app(models, settings, warm=warm)
     bound = listen(host, port, settings)

@@ -55,6 +55,9 @@ def verify(
         headers: Of the request, with lower-case names.
         body: Its bytes, unchanged.
         now: Epoch seconds; by default the machine's.
+
+    Raises:
+        ConfigError: The secret is not `whsec_` and base64.
     """
     try:
         timestamp = int(headers["webhook-timestamp"])
@@ -133,6 +136,7 @@ class Webhook:
         Raises:
             RetryLaterError: No answer, 408, 409, 425, 429 or 5xx.
             Refused: Any other answer than 2xx, or an address that is not allowed.
+            ConfigError: The secret is not `whsec_` and base64.
         """
         stamp = int(at)
         body = _body(alert, at)

@@ -146,6 +146,9 @@ def learn_baseline(
 
     Returns:
         The baseline, what read it, and its rows.
+
+    Raises:
+        ConfigError: There are too few answers.
     """
     read = [answer for answer, _ in zip(answers, range(_MOST), strict=False)]
     extractor = Extractor(

@@ -87,6 +87,11 @@ def weekly(store: Store, env: str, *, now: float, lock: Lock | None = None) -> W
         env: Environment.
         now: Epoch seconds.
         lock: What may run; by default the configured lock.
+
+    Raises:
+        ConfigError: A newer version wrote an objective into the store, or the lock
+            cannot be read.
+        StoreError: The store cannot be read.
     """
     lock = _lock() if lock is None else lock
     since = now - WEEK

@@ -172,6 +172,10 @@ def statuses(
         env: Environment.
         now: Epoch seconds.
         functions: Only these, by qualified name or its end; all when empty.
+
+    Raises:
+        ConfigError: A newer version wrote an objective into the store.
+        StoreError: The store cannot be read.
     """
     found: list[SloStatus] = []
     for function, objectives in sorted(objectives_of(store, env).items()):

@@ -30,6 +30,10 @@ def look(store: Store, env: str, *, now: float) -> list[alerts.Alert]:
     Quarantined versions are among them. Objectives are looked at version by version,
     so that a bad canary with a twentieth of the traffic is seen; all versions together
     too, for what none has done alone.
+
+    Raises:
+        ConfigError: A newer version wrote an objective into the store.
+        StoreError: The store cannot be read.
     """
     found = [_breaker_alert(row, env) for row in store.list_breakers()]
     for status in statuses(store, env, now=now):
@@ -108,6 +112,10 @@ def watch(store: Store, *, now: float | None = None) -> list[alerts.Alert]:
 
     Returns:
         The alerts that fire.
+
+    Raises:
+        ConfigError: A newer version wrote an objective into the store.
+        StoreError: The store cannot be read.
     """
     now = time.time() if now is None else now
     if not store.counts.lease(_LEASE, hold=PERIOD - 1.0):

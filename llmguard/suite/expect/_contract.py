@@ -25,6 +25,9 @@ def schema(**options: Unpack[Options]) -> Assertion:
 
     Args:
         **options: As in `Options`.
+
+    Raises:
+        ConfigError: An option is unknown, or out of its range.
     """
     return make("schema", _schema, options, name="schema", version=["schema/1"])
 
@@ -46,6 +49,9 @@ def checks(**options: Unpack[Options]) -> Assertion:
 
     Args:
         **options: As in `Options`.
+
+    Raises:
+        ConfigError: An option is unknown, or out of its range.
     """
     return make("custom", _checks, options, name="checks", version=["checks/1"])
 
