@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ..errors import ConfigError
+from ..errors import ConfigError, StoreError
 from ..store import BaselineRow, SketchRow, Store
 from .sketch import Sketch
 
@@ -86,7 +86,11 @@ class Learner:
             self._adopt_predecessor(site, store)
 
     def flush(self, site: Site, store: Store, now: float) -> None:
-        """Store a site's figures of this hour, and start new ones."""
+        """Store a site's figures of this hour, and start new ones.
+
+        Raises:
+            StoreError: The store could not; they are kept for the next time.
+        """
         sketch, site.sketch = site.sketch, Sketch()
         if not sketch.answers and not sketch.outputs:
             return
@@ -97,17 +101,24 @@ class Learner:
             hour=int(now // _HOUR),
             body=sketch.to_json(),
         )
-        store.monitor.add_sketch(row, _merged)
+        try:
+            store.monitor.add_sketch(row, _merged)
+        except StoreError as error:
+            if getattr(error, "written", False) is not None:  # surely not written
+                sketch.merge(site.sketch)
+                site.sketch = sketch
+            raise
 
     def _key(self, site: Site) -> tuple[str, str, str]:
         return self._env, site.function, site.pin
 
     def _share(self, site: Site, store: Store) -> int:
         rows = [(at, row.to_json()) for at, row in site.learning]
-        site.learning.clear()
-        return store.monitor.learn(
+        known = store.monitor.learn(
             *self._key(site), site.extractor.id, rows, most=self._outputs
         )
+        site.learning.clear()
+        return known
 
     def _mine(self, site: Site, store: Store) -> bool:
         """Tell whether this process is the one to freeze it: it takes seconds."""

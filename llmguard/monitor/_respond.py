@@ -196,9 +196,13 @@ class Responder:
             return
         inputs = self._inputs(site, PAIRS)
         if len(inputs) < _LEAST or not case.lease("probe", hold=_HOUR):
+            if site.follower is not None:
+                site.follower.restart()  # an alarm that nobody answers may come again
             return
         asker = Asker(case.guard, self._runtime)
         reference = self._reference(case, inputs) if site.own else None
+        if reference is not None:
+            inputs = inputs[:CANARIES]
         found = probe(asker, case.pin, case.older, inputs, reference=reference)
         self._tell_probe(case, found, f"drift.{alarm.family}")
         if found.verdict == "worse" or (
@@ -262,7 +266,8 @@ class Responder:
 
         if case.site.function not in self._canaries:
             return None
-        return load_canaries(case.store, case.site.function, case.pin, inputs)
+        kept = inputs[:CANARIES]  # as many as `remember` asks
+        return load_canaries(case.store, case.site.function, case.pin, kept)
 
     def remember(self, site: Site) -> None:
         """Ask a version its canaries twice, for later: it has just got its baseline."""

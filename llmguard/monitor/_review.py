@@ -39,6 +39,9 @@ def write_review(
     except LLMGuardError as error:
         _LOG.warning("no post-mortem of %s: %s", route, error)
         return None
+    except Exception:  # noqa: BLE001 - people must hear of the rollback all the same
+        _LOG.warning("no post-mortem of %s", route, exc_info=True)
+        return None
     number = found.upgrade.number
     file = ""
     if folder is not None:

@@ -166,6 +166,8 @@ class Site:
         if self.follower is None:
             return []
         alarms = self.follower.see(row)
+        if self.follower.outputs == 1:  # it was restarted, and counts anew
+            self._began.clear()
         self._began.append((self.follower.outputs, answer.at))
         return alarms
 

@@ -6,7 +6,9 @@ import json
 import os
 import random
 import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +26,10 @@ from llmguard import (
     pinned,
     static,
 )
-from llmguard.errors import ConfigError
+from llmguard.errors import ConfigError, StoreError
 from llmguard.monitor import Monitor, report_correction, report_downstream
 from llmguard.monitor._intake import Intake
+from llmguard.monitor._learn import Learner
 from llmguard.monitor._paired import (
     FailureTest,
     Said,
@@ -35,9 +38,10 @@ from llmguard.monitor._paired import (
     moved,
     similarity,
 )
-from llmguard.monitor._sites import Recent
+from llmguard.monitor._sites import Recent, Sites, Watching
 from llmguard.monitor.drift import Calibration, Classifier
 from llmguard.outcome import Attempt, Kind
+from llmguard.store import SqliteStore
 from llmguard.telemetry import Answer
 from llmguard.telemetry.tally import TALLY
 from llmguard.testing import fake_pin
@@ -189,6 +193,27 @@ def test_the_process_has_one_monitor() -> None:
     assert "start" in dir(llmguard.monitor)
     with pytest.raises(AttributeError):
         _ = llmguard.monitor.nothing  # type: ignore[attr-defined]  # wrong on purpose
+
+
+def test_what_the_store_did_not_take_is_kept(tmp_path: Path) -> None:
+    """Figures and learnt outputs wait for the next time."""
+    store = SqliteStore(tmp_path / "store.db", synchronous="OFF")
+    learner = Learner(env="prod", outputs=200, calibration=Calibration())
+    site, _ = Sites(Watching()).get("f", "p-1")
+    site.read(_answer(value="a fine answer"))
+    site.sketch.told("ok", 3)
+    store.close()
+    with pytest.raises(StoreError, match="was closed"):
+        learner.flush(site, store, 1.0)
+    with pytest.raises(StoreError, match="was closed"):
+        learner.look(site, store, 1.0, last=True)
+    assert (3, 1, 1) == (site.sketch.answers, site.sketch.outputs, len(site.learning))
+    again = SqliteStore(tmp_path / "store.db", synchronous="OFF")
+    learner.flush(site, again, time.time())
+    learner.look(site, again, 1.0, last=True)
+    assert '"answers":3' in again.monitor.sketches("prod")[0].body
+    again.close()
+    assert (0, 0) == (site.sketch.answers, len(site.learning))
 
 
 class Price(BaseModel):

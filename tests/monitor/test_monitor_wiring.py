@@ -302,7 +302,7 @@ def test_a_version_that_changes_under_its_name_is_known_by_its_canaries(
     """The provider swaps the model; its own answers at promotion are the witness."""
     w = world()
     rng = random.Random(8)
-    canaries = [{"text": ticket(rng, angry=0.4)} for _ in range(50)]
+    canaries = [{"text": ticket(rng, angry=0.4)} for _ in range(60)]
     w.monitor.stop()
     w.responder = Responder(runtime=w.runtime, canaries={w.watched.name: canaries})
     w.monitor = w.make(w.responder)
@@ -316,6 +316,26 @@ def test_a_version_that_changes_under_its_name_is_known_by_its_canaries(
     # Accepted as it was, not as it is.
     assert w.watched.active == w.watched.old.id
     assert "changed" in [e.detail["verdict"] for e in w.events("probe.paired")]
+
+
+@pytest.mark.slow
+def test_an_alarm_that_another_process_answers_may_come_again(
+    world: Callable[..., World],
+) -> None:
+    """This one asks nobody, but it must not be deaf from then on."""
+    w = world()
+    w.upgrade()
+    w.calls(220)
+    (site,) = [x for x in w.monitor.sites.all.values() if x.pin == w.watched.new.id]
+    key = f"probe/prod/{site.route}/{site.function}/{site.pin}"
+    assert w.store.counts.lease(key, hold=3_600.0)
+    w.watched.says("v2", inverted)
+    w.calls(60)
+    assert [] == w.events("probe.paired")
+    assert w.events("alarm.drift")
+    assert site.follower is not None
+    assert site.follower.outputs < 60  # it began anew
+    assert w.watched.active == w.watched.new.id
 
 
 @pytest.mark.slow
