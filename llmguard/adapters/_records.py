@@ -145,9 +145,12 @@ def record_of(reply: Reply) -> dict[str, Any]:
 
 
 def open_append(path: Path) -> Any:
-    """Open a recording for appending; a gzip file grows by one more member."""
+    """Open a recording for appending; a gzip file grows by one more member.
+
+    Half a surrogate pair, which models write at times, becomes its JSON escape.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _opener(path)(path, "at", encoding="utf-8")
+    return _opener(path)(path, "at", encoding="utf-8", errors="backslashreplace")
 
 
 def _opener(path: Path) -> Any:

@@ -13,6 +13,7 @@ import queue
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -141,10 +142,12 @@ class Exerciser:
     def _wake(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, name="llmguard-exercise", daemon=True
                 )
-                self._thread.start()
+                with suppress(RuntimeError):  # no more threads: the next call tries
+                    thread.start()
+                    self._thread = thread
 
     def _run(self) -> None:
         from asyncio import Runner

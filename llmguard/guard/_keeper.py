@@ -18,6 +18,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from .. import config
+from ..errors import ConfigError
 from ..pins.router import PATIENCE, ROUTER
 from ..telemetry import add_hook
 from ..telemetry.activity import Activity, process_name
@@ -96,10 +97,17 @@ class Keeper:
                 # this one goes where the store says. But no longer than that: a store
                 # that hangs must not hold up the call.
                 thread = threading.Thread(
-                    target=self._run, name="llmguard-keeper", daemon=True
+                    target=self._run,
+                    args=(self._stop, self._due, self._exchanged),
+                    name="llmguard-keeper",
+                    daemon=True,
                 )
-                thread.start()
-                ROUTER.start()
+                try:
+                    thread.start()
+                    ROUTER.start()
+                except RuntimeError as error:  # the process may start no more threads
+                    self._put_off(error)
+                    return
                 self._exchanged.wait(PATIENCE)
                 add_hook(self.activity)
                 add_hook(TALLY)
@@ -107,6 +115,16 @@ class Keeper:
                 self.recent.start()
                 self._thread = thread
                 atexit.register(self.stop)
+
+    def _put_off(self, error: RuntimeError) -> None:
+        """Go on without a thread; the next managed call tries again."""
+        if self.problem is None:
+            _LOG.warning("nothing is written to the store for now: %s", error)
+        self.problem = error
+        self._stop.set()
+        self._due.set()
+        self._stop, self._due = threading.Event(), threading.Event()
+        self._exchanged = threading.Event()
 
     def stop(self) -> None:
         """Exchange once more and end the thread."""
@@ -123,10 +141,11 @@ class Keeper:
         """Exchange at once: there is news that others wait for."""
         self._due.set()
 
-    def _run(self) -> None:
-        stop, due = self._stop, self._due
+    def _run(
+        self, stop: threading.Event, due: threading.Event, exchanged: threading.Event
+    ) -> None:
         self.exchange()
-        self._exchanged.set()
+        exchanged.set()
         while True:
             due.wait(self._period if self.problem is None else _RETRY)
             due.clear()
@@ -155,8 +174,8 @@ class Keeper:
         if self._store is store:
             breakers.sync()
         else:
-            self._store = store
             breakers.attach(_shared(store), reserve=self.hurry)
+            self._store = store
         rows = self.activity.drain()
         if rows:
             store.add_activity(rows)
@@ -189,13 +208,20 @@ class Keeper:
 
 
 def _shared(store: Store) -> BreakerStore:
-    """Return where breakers are shared: the store, or Redis in front of it."""
+    """Return where breakers are shared: the store, or Redis in front of it.
+
+    With a wrong setting the store: slower news are better than none.
+    """
     settings = config.load()
     if not settings.breakers:
         return store
     from ..store.redis_breakers import redis_breakers
 
-    return redis_breakers(settings.breakers, store, env=settings.env)
+    try:
+        return redis_breakers(settings.breakers, store, env=settings.env)
+    except ConfigError as error:
+        _LOG.warning("breakers are shared through the store: %s", error)
+        return store
 
 
 def _about() -> dict[str, object]:

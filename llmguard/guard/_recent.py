@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from .. import config
@@ -64,11 +65,27 @@ class RecentMover:
             return
         log, pins, env = RECENT.log, known_pins(), config.load().env
         try:
-            rows = [row_of(one, env, pins, log, self._redact) for one in held]
+            rows = [self._row(one, env, pins) for one in held]
             store.calls.add(rows, most=log.rows, keep=log.days * _DAY)
         except BaseException:
             RECENT.put_back(held)
             raise
+
+    def _row(self, held: Held, env: str, pins: Mapping[str, Pin]) -> CallRow:
+        """Return the stored form of a call; without its words where hiding fails.
+
+        One text that a redaction cannot take must not hold up the calls after it.
+        """
+        log = RECENT.log
+        try:
+            return row_of(held, env, pins, log, self._redact)
+        except Exception as error:  # noqa: BLE001 - their function may raise anything
+            _LOG.warning("a call is kept without its words: %r", error)
+            return row_of(replace(held, inputs=None, said=()), env, pins, log, _no_word)
+
+
+def _no_word(_: str) -> str:
+    return ""
 
 
 def row_of(

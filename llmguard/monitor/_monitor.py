@@ -182,10 +182,12 @@ class Monitor:
             if self._pid != os.getpid():  # forked without Python's knowledge
                 self.renew()
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, name="llmguard-monitor", daemon=True
                 )
-                self._thread.start()
+                with contextlib.suppress(RuntimeError):  # the next answer tries again
+                    thread.start()
+                    self._thread = thread
 
     def _run(self) -> None:
         stop, ring = self._stop, self.intake.ring

@@ -12,6 +12,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -130,10 +131,12 @@ class Responder:
                 return
             self._todo.append((key, work))
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, name="llmguard-responder", daemon=True
                 )
-                self._thread.start()
+                with suppress(RuntimeError):  # no more threads: the next one tries
+                    thread.start()
+                    self._thread = thread
 
     def _run(self) -> None:
         while True:

@@ -122,9 +122,11 @@ async def arun(
         plan.choose(candidate, incumbent, baseline)
     execution = _Execution(plan, known, runtime or current_runtime())
     report = await execution.run(journal, watch)
+    if store is not None:  # first: a full disk must not cost the verdict
+        report = execution.keep(report, store)
     if record is not None:
         write_recording(record, execution.tally.pairs, found.cases)
-    return report if store is None else execution.keep(report, store)
+    return report
 
 
 class _Execution:

@@ -26,7 +26,7 @@ from llmguard.errors import CallError, ConfigError
 from llmguard.outcome import Kind, Usage
 from llmguard.pins import Pin
 from llmguard.reply import Reply, ToolCall
-from llmguard.testing import FaultServer, VirtualClock
+from llmguard.testing import FaultServer, VirtualClock, fake_pin
 
 RECORDS = [
     {"prompt_id": "a", "sample": 1, "output": "second"},
@@ -207,6 +207,17 @@ def test_recorded_calls_replay(
     with pytest.raises(CallError) as caught:
         Model(pin, provider_for(pin)).complete("two")
     assert Kind.THROTTLED == caught.value.kind
+
+
+def test_half_a_character_is_recorded_escaped(tmp_path: Path) -> None:
+    """A model that cuts one in two costs neither the answer nor the record."""
+    live = fake_pin("cut \ud83d")
+    path = tmp_path / "calls.jsonl"
+    recorder = record_to(path, provider_for(live))
+    reply: Reply = Model(live, recorder).complete("hello")
+    assert "cut \ud83d" == reply.text
+    assert 0 == recorder.lost
+    assert "cut \ud83d" == json.loads(path.read_text(encoding="utf-8"))["output"]
 
 
 def test_recorder_can_stand_before_every_provider_of_a_name(

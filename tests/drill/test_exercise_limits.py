@@ -82,6 +82,33 @@ def test_a_tier_that_hangs_is_not_asked_again(
     assert [("below", "timeout", EXERCISE)] == notes
 
 
+def test_an_answer_is_not_lost_where_no_thread_can_start(
+    live: Live, exerciser: Exerciser, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call has its answer; what was sampled runs once a thread can be had."""
+    assert live()
+
+    @fallback_chain(lambda text: text, static("none"), exercise=1)
+    @contract(str)
+    def talk(text: str) -> str:
+        return text
+
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == "llmguard-exercise":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refused)
+        assert "a" == talk("a")
+    assert [] == notes
+    assert "b" == talk("b")
+    exerciser.join()
+    assert 2 == len(notes)
+
+
 def test_a_tier_that_exits_ends_no_thread(
     live: Live, exerciser: Exerciser, caplog: pytest.LogCaptureFixture
 ) -> None:

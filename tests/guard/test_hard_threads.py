@@ -7,17 +7,20 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from llmguard import Kind, capture, fallback_chain, static
+from llmguard import Kind, capture, config, fallback_chain, static
 from llmguard.guard import Runtime, guard_of, use_runtime
 from llmguard.guard._bulkhead import Bulkhead
 from llmguard.guard._isolate import COURIERS, Couriers
-from llmguard.guard._keeper import Keeper
+from llmguard.guard._keeper import Keeper, _shared
 from llmguard.guard._retry import RetryBudget
 from llmguard.outcome import Attempt, Outcome
+from llmguard.pins.router import ROUTER
+from llmguard.store import SqliteStore
 from llmguard.telemetry.activity import Activity
 
 
@@ -224,6 +227,46 @@ def test_a_child_does_not_count_its_parents_calls_again() -> None:
         said = _in_child(lambda: len(keeper.activity.drain()))
     assert b"0" == said
     assert 2 == len(keeper.activity.drain())
+
+
+@pytest.mark.parametrize("name", ["llmguard-keeper", "llmguard-router"])
+def test_a_call_goes_on_where_no_thread_can_start(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is written for now; the thread that did start is not left behind."""
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+        started.append(thread)
+
+    keeper = Keeper()
+    monkeypatch.setattr(keeper, "exchange", lambda: None)
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    monkeypatch.setattr(ROUTER, "_thread", None)
+    keeper.wake()
+    keeper.wake()
+    for thread in started:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert 1 == caplog.text.count("nothing is written to the store for now")
+    assert keeper._thread is None
+
+
+def test_a_wrong_setting_of_redis_leaves_breakers_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The package may be missing, too: news by the store are better than none."""
+    monkeypatch.setenv("LLMGUARD_BREAKERS", "redis://cache:99999/0")
+    config.reset()
+    store = SqliteStore(tmp_path / "store.db", synchronous="OFF")
+    assert store is _shared(store)
+    assert "breakers are shared through the store" in caplog.text
+    store.close()
+    config.reset()
 
 
 @pytest.mark.parametrize(

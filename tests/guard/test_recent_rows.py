@@ -95,6 +95,18 @@ def test_content_is_kept_where_asked_for(tmp_path: Path) -> None:
     assert bad["cut"]
 
 
+def test_a_redaction_that_raises_holds_up_no_other_call(tmp_path: Path) -> None:
+    """The call that it cannot take is kept without its words."""
+    (tmp_path / "mine.py").write_text(
+        "def hide(text):\n    assert 't0' not in text\n    return text\n",
+        encoding="utf-8",
+    )
+    good, bad = _ran(tmp_path, "calls = { content = true, redact = 'mine:hide' }")
+    assert (False, True) == (good["row"].content, bad["row"].content)
+    assert "inputs" not in good
+    assert ("ok", "degraded") == (good["row"].outcome, bad["row"].outcome)
+
+
 @pytest.mark.parametrize("settings", ["calls = { rows = 0 }", "exercise = 0.0"])
 def test_rows_0_keeps_none(tmp_path: Path, settings: str) -> None:
     """The table that it would fill stays empty."""

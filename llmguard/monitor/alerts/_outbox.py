@@ -13,6 +13,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -255,10 +256,10 @@ class Outbox:
             _LOG.warning("%s: %s; trying again", sink.name, error)
 
     def _start(self) -> None:
-        self._thread = threading.Thread(
-            target=self._run, name="llmguard-alerts", daemon=True
-        )
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="llmguard-alerts", daemon=True)
+        with suppress(RuntimeError):  # no more threads: the next alert tries again
+            thread.start()
+            self._thread = thread
 
     def _run(self) -> None:
         while True:

@@ -83,6 +83,8 @@ class LiveRun:
     def renew(self) -> None:
         """Start with nothing, as a forked child does: the rest is its parent's."""
         self._lock = threading.Lock()
+        # Its holder may wait for the store, which callers in `stratum` must not.
+        self._budget = threading.Lock()
         self._left = 0
         self._used = 0
         self._paused_until = 0.0
@@ -143,7 +145,7 @@ class LiveRun:
         """
         if self.options.max_calls is None:
             return True
-        with self._lock:
+        with self._budget:
             if self._left < calls:
                 self._left += self._more(calls - self._left, reserve)
             if self._left >= calls:
@@ -172,7 +174,7 @@ class LiveRun:
         Returns:
             With `calls=0`: how many the store may have back.
         """
-        with self._lock:
+        with self._budget:
             if calls:
                 self._left += calls
                 return 0

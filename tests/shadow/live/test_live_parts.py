@@ -17,9 +17,10 @@ from llmguard.shadow.live import ShadowOptions
 from llmguard.shadow.live._exchange import exchange
 from llmguard.shadow.live._lane import Lane
 from llmguard.shadow.live._manage import start_shadow
+from llmguard.shadow.live._run import LiveRun
 from llmguard.shadow.live._spec import ladder_of, spec_of
 from llmguard.store import SqliteStore
-from llmguard.testing import FakeModel
+from llmguard.testing import FakeModel, VirtualClock
 
 Project = Any
 """The fixture `project`, which its conftest defines."""
@@ -127,6 +128,39 @@ def test_a_forked_lane_starts_empty() -> None:
     lane.renew()
     assert (0, True) == (lane.waiting, lane.idle)
     gate.set()
+
+
+def test_a_caller_waits_for_no_store() -> None:
+    """While a draw takes calls from the store's budget, others are sampled."""
+    run = LiveRun(
+        "s-1",
+        subject="triage",
+        pin=FakeModel("x").pin("x"),
+        options=ShadowOptions(by=("intent",)),
+        started_at=0.0,
+        clock=VirtualClock(),
+    )
+    asked, answer = threading.Event(), threading.Event()
+
+    def reserve(key: str, calls: int) -> int:
+        assert "s-1" == key
+        asked.set()
+        answer.wait(10)
+        return calls
+
+    drawing = threading.Thread(target=run.take, args=(1, reserve))
+    drawing.start()
+    assert asked.wait(10)
+    found: list[str] = []
+    labels = (("intent", "refund"),)
+    caller = threading.Thread(target=lambda: found.append(run.stratum(labels)))
+    caller.start()
+    caller.join(5)
+    early = list(found)
+    answer.set()
+    drawing.join()
+    caller.join()
+    assert ["intent=refund"] == early
 
 
 def _triage() -> Callable[[str], Any]:
