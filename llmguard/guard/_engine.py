@@ -26,7 +26,7 @@ from ._capture import publish
 from ._commands import NO_BREAKER, Admission, Give, Pull, Result, Run, Sleep
 from ._judge import Judged, judge, to_error
 from ._retry import backoff
-from ._traced import trace_attempt, trace_call, trace_end
+from ._traced import trace_attempt, trace_call, trace_call_end, trace_end
 
 if TYPE_CHECKING:
     from ._bulkhead import Bulkhead
@@ -361,7 +361,7 @@ class Walk:
         if not self.call.runtime.apart:
             emit(outcome)
         if self.call.trace is not None:
-            self.call.trace.end(outcome)
+            trace_call_end(self.call.trace, outcome)
         if self.call.watch is not None:
             self.call.watch.ended(self.call, outcome)
         if step is not None and self.call.runtime.exercise is not None:

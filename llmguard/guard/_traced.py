@@ -1,7 +1,12 @@
-"""Hands calls to whoever draws spans; nothing of it runs while nobody does."""
+"""Hands calls to whoever draws spans; nothing of it runs while nobody does.
+
+Spans end in processors and samplers of the application. What these raise is logged and
+otherwise ignored: a call must not fail because somebody watches it.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from .._quick import quick
@@ -9,14 +14,15 @@ from ..telemetry import tracing
 
 if TYPE_CHECKING:
     from ..adapters import Model
-    from ..outcome import Attempt
+    from ..outcome import Attempt, Outcome
     from ..reply import Reply
     from ..telemetry.tracing import AttemptTrace, CallTrace
     from ._call import Call
     from ._commands import Run
 
-__all__ = ["trace_attempt", "trace_call", "trace_end"]
+__all__ = ["trace_attempt", "trace_call", "trace_call_end", "trace_end"]
 
+_LOG: Final = logging.getLogger("llmguard")
 _NOTHING: Final = tracing.Content()
 _started: Final = quick(tracing.AttemptStart)
 
@@ -26,7 +32,19 @@ def trace_call(call: Call) -> CallTrace | None:
     tracer = tracing.active
     if tracer is None or call.runtime.apart:
         return None
-    return tracer.call(call.guard.name, call.call_id)
+    try:
+        return tracer.call(call.guard.name, call.call_id)
+    except Exception:  # noqa: BLE001 - see the module
+        _failed()
+        return None
+
+
+def trace_call_end(trace: CallTrace, outcome: Outcome) -> None:
+    """Close the trace of a call."""
+    try:
+        trace.end(outcome)
+    except Exception:  # noqa: BLE001 - see the module
+        _failed()
 
 
 def trace_attempt(run: Run, number: int) -> None:
@@ -49,7 +67,10 @@ def trace_attempt(run: Run, number: int) -> None:
             stream=call.guard.is_stream and step.is_body,
             structured=call.guard.schema is not None,
         )
-    run.span = call.trace.attempt(start)
+    try:
+        run.span = call.trace.attempt(start)
+    except Exception:  # noqa: BLE001 - see the module
+        _failed()
 
 
 def trace_end(
@@ -72,4 +93,11 @@ def trace_end(
                 messages=tuple((one.role, one.content) for one in sent),
                 text=None if reply is None else reply.text,
             )
-    span.end(attempt, reply, content)
+    try:
+        span.end(attempt, reply, content)
+    except Exception:  # noqa: BLE001 - see the module
+        _failed()
+
+
+def _failed() -> None:
+    _LOG.warning("a span could not be drawn; the call goes on", exc_info=True)

@@ -139,6 +139,13 @@ def test_a_public_address_passes() -> None:
     assert public_addresses("9.9.9.9", 443, allow_private=False) == ["9.9.9.9"]
 
 
+@pytest.mark.parametrize("host", ["a..example", f"{'a' * 64}.example"])
+def test_what_can_be_no_host_is_given_up_at_once(host: str) -> None:
+    """Trying again for hours would not make it one."""
+    with pytest.raises(Refused, match="no name of a host"):
+        public_addresses(host, 443, allow_private=False)
+
+
 @pytest.mark.parametrize("secret", ["plain", "whsec_not base64"])
 def test_a_wrong_secret_says_how_to_make_one(secret: str) -> None:
     """The message holds the command."""

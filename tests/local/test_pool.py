@@ -127,6 +127,41 @@ def test_jobs_wait_for_the_model_and_run_in_order(make: Callable[..., Bench]) ->
     assert ("b", Delta(text="two")) == bench.next()
 
 
+def test_a_worker_that_cannot_be_started_keeps_nobody_waiting(
+    make: Callable[..., Bench],
+) -> None:
+    """Whatever prevents it: the call goes on, and a later one starts another."""
+    bench = make()
+    bench.problem = RuntimeError("can't start new thread")
+    bench.submit("a")
+    name, failure = bench.next()
+    assert ("a", Kind.SKIPPED) == (name, failure.kind)
+    assert "can't start new thread" in failure.message
+    bench.problem = None
+    bench.submit("b")
+    bench.started().ready().finish("one")
+    assert ("b", Delta(text="one")) == bench.next()
+
+
+def test_where_no_thread_can_start_a_call_is_told_at_once(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place is free again."""
+    bench = make(queue=0)
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError(f"can't start new thread {thread.name}")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refused)
+        bench.submit("a")
+    name, failure = bench.next()
+    assert ("a", Kind.SKIPPED) == (name, failure.kind)
+    assert "can't start new thread" in failure.message
+    with pytest.raises(TierUnavailableError, match="restarts in"):
+        bench.submit("b")
+
+
 def test_one_more_than_slots_and_places_is_refused(make: Callable[..., Bench]) -> None:
     """Admission counts running and waiting jobs together."""
     bench = make(slots=1, queue=1)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from llmguard import INJECTED, Model, Outcome, contract, fallback_chain, pinned, static
@@ -63,6 +64,25 @@ def test_one_span_per_call_and_one_per_attempt(sdk: Sdk) -> None:
     assert call.attributes["llmguard.outcome"] == "ok"
     assert call.attributes["llmguard.degraded"] is False
     assert not {"gen_ai.input.messages", "gen_ai.output.messages"} & set(said)
+
+
+@pytest.mark.parametrize("moment", ["on_start", "on_end"])
+def test_a_processor_that_raises_fails_no_call(
+    sdk: Sdk, moment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer is the caller's, whoever watches."""
+
+    class Broken(SpanProcessor):
+        """One of the application's own, which breaks."""
+
+    def breaks(*_: object, **__: object) -> None:
+        raise ValueError("no room")
+
+    setattr(Broken, moment, breaks)
+    sdk.tracer_provider.add_span_processor(Broken())
+    sdk.enable()
+    assert {"kind": "a"} == _sorter({"kind": "a"})("hello")
+    assert "a span could not be drawn" in caplog.text
 
 
 def test_a_failed_attempt_and_its_fallback(sdk: Sdk) -> None:

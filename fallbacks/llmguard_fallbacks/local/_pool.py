@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from llmguard.errors import ConfigError, TierUnavailableError
+from llmguard.errors import TierUnavailableError
 from llmguard.outcome import Kind
 
 from ._job import Delta, Failure, Job, Result
@@ -120,7 +120,10 @@ class Pool:
             slot.link.send({"op": "cancel", "id": ticket.number})
             timer = threading.Timer(self._settings.grace, self._enforce, (ticket,))
             timer.daemon = True
-            timer.start()
+            try:
+                timer.start()
+            except RuntimeError:  # no thread that could wait: it gets no time to obey
+                slot.link.kill()
 
     def warm(self) -> None:
         """Start every worker that is not running."""
@@ -214,17 +217,25 @@ class Pool:
 
     def _start(self, slot: _Slot) -> None:
         slot.state = "starting"
-        threading.Thread(
+        thread = threading.Thread(
             target=self._attend, args=(slot,), name="llmguard-local", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # the process may start no more threads
+            slot.state, slot.reason = (
+                "absent",
+                f"the local worker did not start: {error}",
+            )
+            slot.not_before = time.monotonic() + _BACK_OFF[1]
 
     def _attend(self, slot: _Slot) -> None:
         """Start one worker and listen to it until it ends."""
         try:
             self._settings.prepare()
             link = self._settings.connect()
-        except (ConfigError, OSError) as error:
-            self._ended(slot, str(error), Kind.SKIPPED)
+        except Exception as error:  # noqa: BLE001 - or the slot would start for ever
+            self._ended(slot, str(error) or repr(error), Kind.SKIPPED)
             return
         with self._lock:
             slot.link = link

@@ -27,13 +27,16 @@ def public_addresses(host: str, port: int, *, allow_private: bool) -> list[str]:
     """Return the addresses of `host`, all of which may be connected to.
 
     Raises:
-        Refused: One of them is private, loopback, link-local, multicast or reserved.
+        Refused: One of them is private, loopback, link-local, multicast or reserved, or
+            the name is none.
         RetryLaterError: The name cannot be looked up now.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise RetryLaterError(f"cannot look up {host!r}: {error}") from error
+    except UnicodeError as error:  # a part of it is empty, or longer than 63 signs
+        raise Refused(f"{host!r} is no name of a host: {error}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if not allow_private and not _is_public(address):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,13 +102,15 @@ class Recorder:
         with self._lock:
             if self._thread is None:
                 self._stop = threading.Event()
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run,
                     args=(self._stop,),
                     name="llmguard-otel",
                     daemon=True,
                 )
-                self._thread.start()
+                with suppress(RuntimeError):  # no more threads: the next one tries
+                    thread.start()
+                    self._thread = thread
 
     def _run(self, stop: threading.Event) -> None:
         while not stop.wait(_PERIOD):
