@@ -2,7 +2,7 @@
 
 Run `python benchmarks/breaker_bench.py`; `--check` fails below 95 % of the throughput
 without a breaker. Guarded and unguarded rounds take turns, so that a busy machine
-slows both.
+slows both; so does pybreaker, which knows no versions and no half-open limit.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import pybreaker
+from _measure import machine, options, report, spread
 
 from llmguard.breaker import BreakerOpenError, VersionBreaker
 from llmguard.outcome import Kind
@@ -47,7 +49,7 @@ def throughput(call: Callable[[], object]) -> float:
     return THREADS * CALLS / (time.perf_counter() - began)
 
 
-def threads_share_one_breaker() -> float:
+def threads_share_one_breaker(rounds: int) -> dict[str, Any]:
     ours, stock = VersionBreaker("bench|p"), pybreaker.CircuitBreaker()
     ways: dict[str, Callable[[], object]] = {
         "unguarded": work,
@@ -55,15 +57,19 @@ def threads_share_one_breaker() -> float:
         "pybreaker call": lambda: stock.call(work),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, call in ways.items():
             rates[name].append(throughput(call))
     print(f"{THREADS} threads, a 10 ms function, calls per second:")
+    found: dict[str, Any] = {}
     for name, seen in rates.items():
-        ratio = median(a / b for a, b in zip(seen, rates["unguarded"], strict=True))
-        print(f"  {name:22} {median(seen):6.0f}   {ratio:.3f} of unguarded")
-    pairs = zip(rates["VersionBreaker.call"], rates["unguarded"], strict=True)
-    return median(a / b for a, b in pairs)
+        share = spread(seen, rates["unguarded"], subtract=False)
+        found[name] = {"per_s": median(seen), "share": share}
+        print(
+            f"  {name:22} {median(seen):6.0f}   {share['median']:.3f} of unguarded "
+            f"({share['low']:.3f} to {share['high']:.3f})"
+        )
+    return found
 
 
 def micros(call: Callable[[], object], *, n: int = 20_000) -> float:
@@ -77,7 +83,7 @@ def micros(call: Callable[[], object], *, n: int = 20_000) -> float:
     return best * 1e6
 
 
-def cost_per_call() -> None:
+def cost_per_call() -> dict[str, float]:
     breaker, opened = VersionBreaker("bench|p"), VersionBreaker("bench|open")
     stock, inputs = pybreaker.CircuitBreaker(), iter(range(10**9))
     opened.force_open("bench", "bench")
@@ -95,7 +101,7 @@ def cost_per_call() -> None:
         pass
 
     print("CPU per call, microseconds, best of five:")
-    for name, call in {
+    ways: dict[str, Callable[[], object]] = {
         "empty loop": nothing,
         "acquire + record": attempt,
         "observe, a new input": lambda: breaker.observe(str(next(inputs)), Kind.OK),
@@ -103,14 +109,20 @@ def cost_per_call() -> None:
         "acquire, refused": refused,
         "call(f)": lambda: breaker.call(nothing),
         "pybreaker call(f)": lambda: stock.call(nothing),
-    }.items():
-        print(f"  {name:22} {micros(call):6.2f}")
+    }
+    found = {name: micros(call) for name, call in ways.items()}
+    for name, cost in found.items():
+        print(f"  {name:22} {cost:6.2f}")
+    return found
 
 
 def main() -> int:
-    ratio = threads_share_one_breaker()
-    cost_per_call()
-    return 1 if "--check" in sys.argv and ratio < NEEDED else 0
+    asked = options(__doc__ or "", "--check")
+    shares = threads_share_one_breaker(2 if asked.quick else ROUNDS)
+    figures = {"throughput": shares, "cpu_us": cost_per_call()}
+    report(figures, machine(), asked.json)
+    ratio: float = shares["VersionBreaker.call"]["share"]["median"]
+    return 1 if asked.check and ratio < NEEDED else 0
 
 
 if __name__ == "__main__":

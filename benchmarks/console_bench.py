@@ -1,19 +1,22 @@
 """What the Review pages cost at 1,000 and at 200,000 open tickets.
 
 Run it with `python benchmarks/console_bench.py [--small 1000] [--large 200000]`; it
-prints medians of interleaved requests and their ratio.
+prints medians of interleaved requests and their ratio (`--quick`, `--json FILE`).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from _measure import machine
 from starlette.testclient import TestClient
 
 from llmguard.store import NewTicket, SqliteStore, fingerprint
@@ -90,7 +93,12 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=1_000)
     parser.add_argument("--large", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    given = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a smoke test")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    given = parser.parse_known_args()[0]
+    if given.quick:
+        given.large, given.rounds = 2 * given.small, 2
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         sizes = (given.small, given.large)
         clients = [filled(Path(folder, f"{size}.db"), size) for size in sizes]
@@ -106,6 +114,10 @@ def main() -> None:
                     spent[place].append(time.perf_counter() - start)
             small, large = (statistics.median(one) * 1000 for one in spent)
             print(f"| {name} | {small:.1f} ms | {large:.1f} ms | {large / small:.2f} |")
+            found[name] = {"small_ms": small, "large_ms": large}
+    if given.json:
+        figures = {"machine": machine(), "pages": found}
+        given.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

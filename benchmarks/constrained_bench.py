@@ -21,8 +21,6 @@ not there is skipped, with the reason.
 from __future__ import annotations
 
 import argparse
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -35,6 +33,7 @@ from typing import Any, Final
 import _constrained_race as racing
 import _constrained_survey as surveying
 from _constrained_child import Child, Skipped
+from _environments import install_into
 from _measure import machine, options, report
 from local_bench import SHAPES, build
 
@@ -126,11 +125,10 @@ def install() -> None:
     """Put the packages of each peer into a folder of their own."""
     for engine in PACKAGES:
         folder = _folder(engine)
-        shutil.rmtree(folder, ignore_errors=True)
-        words = [sys.executable, "-m", "pip", "install", "--target", str(folder)]
-        done = subprocess.run([*words, *PACKAGES[engine]], check=False)  # noqa: S603 - our own interpreter, on constants
-        if done.returncode:
-            print(f"{engine}: not installed, see above")
+        if folder.exists():
+            continue
+        if problem := install_into(folder, PACKAGES[engine]):
+            print(f"{engine}: not installed: {problem}")
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def main() -> None:
     """Print the table, or write it into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="update docs/faults.md")
-    write = parser.parse_args().write
+    write = parser.parse_known_args()[0].write
     os.environ.setdefault("OPENAI_API_KEY", "not-a-key")  # for the `.invalid` host
     shown = table()
     if not write:

@@ -197,18 +197,26 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="only the tiny model")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a smoke test")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    options = parser.parse_known_args()[0]
+    if options.quick:
+        options.tiny, options.rounds = True, 2
     if options.gguf:
         found = measure(
             options.gguf.name, options.gguf, options.rounds, options.threads
         )
         print(json.dumps(found, indent=1))
         return
+    figures: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in ["tiny"] if options.tiny else SHAPES:
             path = build(Path(folder) / f"{name}.gguf", SHAPES[name])
             found = measure(name, path, options.rounds, options.threads)
             print(json.dumps(found, indent=1), flush=True)
+            figures.append(found)
+    if options.json:
+        options.json.write_text(json.dumps({"models": figures}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,52 +4,31 @@ Each peer lives in an environment of its own under `.nox/`, beside plain `openai
 llmguard, and the three take turns in one process. `--install` makes the environments
 from the package index; what cannot be installed, or is not there, is skipped with the
 reason. Peers run at their defaults for structured output, retries included: on the
-happy path none is used.
+happy path none is used. What they weigh is measured by `weight_bench.py`, what they do
+when a model dies by `failover_bench.py` and `fault_peers.py`.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Final
 
+from _environments import ROOT, make, python_of, run
 from _measure import interleave, machine, options, report, spread, table
 from _stub import MODEL, stub
 
-ROOT: Final = Path(__file__).parents[1]
 PEERS: Final = {
     "instructor": "instructor",
-    "pydantic-ai": "pydantic-ai-slim[openai]",
+    "pydantic-ai": "pydantic-ai-slim",
     "litellm": "litellm",
+    "guardrails": "guardrails-ai",
 }
-BASE: Final = {"openai": "openai", "llmguard": f"{ROOT}[openai]"}
-IMPORTS: Final = {
-    "openai": "import openai",
-    "llmguard": "import llmguard",
-    "instructor": "import instructor; instructor.from_openai",
-    "pydantic-ai": (
-        "from pydantic_ai import Agent; "
-        "from pydantic_ai.models.openai import OpenAIChatModel"
-    ),
-    "litellm": "import litellm",
-}
-_PROBE: Final = "import sys, time; {code}; print(time.process_time(), len(sys.modules))"
 MESSAGES: Final[Any] = [{"role": "user", "content": "Who is it?"}]
 PLAIN, OURS = "openai, validated by hand", "llmguard, guarded"
 Ask = Callable[[], object]
-
-
-def _python(name: str) -> Path:
-    return ROOT / ".nox" / f"peers-{name}" / "bin" / "python"
-
-
-def _run(*command: object) -> subprocess.CompletedProcess[str]:
-    words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreters, on constants
 
 
 # --- in the environment of one peer
@@ -145,10 +124,26 @@ def _litellm(url: str, person: Any) -> dict[str, Ask]:
     }
 
 
+def _guardrails(url: str, person: Any) -> dict[str, Ask]:
+    from guardrails import Guard
+
+    guard = Guard.for_pydantic(person)
+    to = {"model": f"openai/{MODEL}", "api_base": url, "api_key": "none"}
+
+    def ask() -> object:
+        made = guard(messages=MESSAGES, **to)
+        if not made.validation_passed:
+            raise SystemExit(f"guardrails refused {made.raw_llm_output!r}")
+        return person.model_validate(made.validated_output)
+
+    return {"guardrails, Guard over litellm": ask}
+
+
 _ASKERS: Final = {
     "instructor": _instructor,
     "pydantic-ai": _pydantic_ai,
     "litellm": _litellm,
+    "guardrails": _guardrails,
 }
 
 
@@ -176,7 +171,7 @@ def child(name: str, url: str, *, quick: bool) -> dict[str, Any]:
     samples = interleave(cases, calls=2 if quick else 10, rounds=2 if quick else 31)
     return {
         "machine": machine(samples),
-        "versions": {d: metadata.version(d) for d in ("openai", _dist(name))},
+        "versions": {d: metadata.version(d) for d in ("openai", PEERS[name])},
         "cpu": {
             subject: {
                 "us": spread(samples[subject].cpu, subtract=True),
@@ -187,58 +182,23 @@ def child(name: str, url: str, *, quick: bool) -> dict[str, Any]:
     }
 
 
-def _dist(name: str) -> str:
-    return PEERS[name].partition("[")[0]
-
-
 # --- outside
 
 
 def install() -> None:
-    """Make the environments; count the peer's distributions before ours join them."""
-    for name, wanted in (BASE | PEERS).items():
-        python = _python(name)
-        made = _run(sys.executable, "-m", "venv", python.parents[1])
-        made = made if made.returncode else _run(python, "-m", "pip", "install", wanted)
-        if made.returncode:
-            lines = made.stderr.strip().splitlines()
-            print(f"{name}: not installed: {lines[-1] if lines else 'no reason given'}")
-            continue
-        (python.parents[1] / "count").write_text(str(_count(python)))
-        if name in PEERS:
-            _run(python, "-m", "pip", "install", "-e", BASE["llmguard"])
-
-
-def _count(python: Path) -> int:
-    """Count the installed distributions, the installer's own left out."""
-    listed = json.loads(_run(python, "-m", "pip", "list", "--format=json").stdout)
-    return len({each["name"] for each in listed} - {"pip", "setuptools", "wheel"})
-
-
-def _weight(name: str, *, quick: bool) -> list[object]:
-    """Return a row: distributions, and milliseconds and modules of the import."""
-    python = _python(name)
-    if not python.exists():
-        return [name, "not installed", "", ""]
-    bare, least, modules = [], [], "?"
-    for _ in range(1 if quick else 7):
-        for into, code in ((bare, "pass"), (least, IMPORTS[name])):
-            done = _run(python, "-W", "ignore", "-c", _PROBE.format(code=code))
-            if done.returncode:
-                return [name, done.stderr.strip().splitlines()[-1], "", ""]
-            seconds, modules = done.stdout.split()[-2:]
-            into.append(float(seconds) * 1e3)
-    counted = python.parents[1] / "count"
-    return [name, counted.read_text(), round(min(least) - min(bare)), modules]
+    """Make the environments; say what cannot be made."""
+    for name in PEERS:
+        if problem := make(name, join=[str(ROOT)]):
+            print(f"{name}: not installed: {problem}")
 
 
 def _peer(name: str, url: str, *, quick: bool) -> dict[str, Any] | str:
     """Run one peer in its environment; return its figures, or why there are none."""
-    python = _python(name)
+    python = python_of(name)
     if not python.exists():
         return "no environment; run `python benchmarks/peers.py --install`"
     flags = ["--quick"] if quick else []
-    done = _run(python, "-W", "ignore", __file__, "child", name, url, *flags)
+    done = run(python, "-W", "ignore", __file__, "child", name, url, *flags)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         return lines[-1] if lines else "it ended without a word"
@@ -250,6 +210,7 @@ def main() -> None:
     asked = options(__doc__ or "", "--install")
     if asked.install:
         install()
+        return
     found: dict[str, Any] = {}
     with stub() as url:
         for name in PEERS:
@@ -266,10 +227,7 @@ def main() -> None:
         slow = each["machine"]["loop_slowdown"]
         head = ["one structured answer", "CPU us", "x openai", "25 %", "75 %"]
         table(f"{versions}; calibration loop {slow} x its best", head, rows)
-    weights = [_weight(name, quick=asked.quick) for name in BASE | PEERS]
-    head = ["package", "distributions", "import CPU ms", "modules"]
-    table("Weight; import over a bare interpreter, least of several", head, weights)
-    report({"peers": found, "weight": weights}, machine(), asked.json)
+    report({"peers": found}, machine(), asked.json)
 
 
 if __name__ == "__main__":

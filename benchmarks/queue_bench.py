@@ -1,7 +1,7 @@
 """The queue against its peers, and at 200,000 open tickets against 1,000.
 
 Usage: python benchmarks/queue_bench.py [--slices 12] [--processes 1 4]
-           [--tickets 200000] [--only peers|depth]
+           [--tickets 200000] [--part peers|depth] [--quick] [--json FILE]
 
 Peers: procrastinate on PostgreSQL and huey on SQLite, each in an environment of its own
 below `.nox/`, made with pip when missing. Every step is durable everywhere (`fsync`
@@ -24,15 +24,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from _environments import make, python_of
+from _measure import machine
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-PEERS = ROOT / ".nox" / "queue-peers"
-WANTED = ("huey>=2.5", "procrastinate>=3", "psycopg[binary]>=3.2")
 WORKER = Path(__file__).with_name("_queue_worker.py")
 SLICE = 0.5
 STEPS = ("enqueue", "claim", "answer")
@@ -40,12 +40,9 @@ STEPS = ("enqueue", "claim", "answer")
 
 def peers_python() -> str:
     """Return the interpreter that has the peers."""
-    python = PEERS / "bin" / "python"
-    if not python.exists():
-        venv.create(PEERS, with_pip=True)
-        command = [str(python), "-m", "pip", "install", "-q", *WANTED]
-        subprocess.run(command, check=True)  # noqa: S603 - a fixed list
-    return str(python)
+    if problem := make("queue"):
+        raise SystemExit(f"huey, procrastinate: not installed: {problem}")
+    return str(python_of("queue"))
 
 
 class Worker:
@@ -86,8 +83,8 @@ class Worker:
 
 def race(
     sides: Mapping[str, tuple[str, str, str]], processes: int, slices: int
-) -> None:
-    """Print rates, tails and ratios of all sides, slices in turn."""
+) -> dict[str, Any]:
+    """Print and return rates, tails and ratios of all sides, slices in turn."""
     workers = {
         name: [Worker(python, kind, url) for _ in range(processes)]
         for name, (python, kind, url) in sides.items()
@@ -109,6 +106,7 @@ def race(
     for group in workers.values():
         for one in group:
             one.end()
+    found: dict[str, Any] = {}
     for name in sides:
         tails = "   ".join(
             f"{step} {_ms(times[name][step], 50)} / {_ms(times[name][step], 99)}"
@@ -118,22 +116,31 @@ def race(
         print(
             f"{processes:>2} processes  {name:<24}{rate:>6.0f}/s   {tails} ms p50/p99"
         )
+        found[name] = {"per_s": rate}
+        for step in STEPS:
+            found[name][f"{step}_p50_ms"] = 1e3 * _at(times[name][step], 50)
+            found[name][f"{step}_p99_ms"] = 1e3 * _at(times[name][step], 99)
     for ours, theirs in (
         ("llmguard on SQLite", "huey on SQLite"),
         ("llmguard on PostgreSQL", "procrastinate"),
     ):
-        ratio = _ratio(rates[ours], rates[theirs])
+        median, low, high = _ratio(rates[ours], rates[theirs])
+        ratio = f"{median:.2f} (quartiles {low:.2f} to {high:.2f})"
+        found[f"{ours} / {theirs}"] = {"median": median, "low": low, "high": high}
         tails = ", ".join(
             f"{step} {_at(times[ours][step], 99) / _at(times[theirs][step], 99):.2f}"
             for step in STEPS
         )
         print(f"{processes:>2} processes  {ours} / {theirs}: rate {ratio}; p99 {tails}")
+    return found
 
 
-def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
+def _ratio(
+    ours: Sequence[float], theirs: Sequence[float]
+) -> tuple[float, float, float]:
     pairs = sorted(a / max(b, 1e-9) for a, b in zip(ours, theirs, strict=True))
     low, high = pairs[len(pairs) // 4], pairs[-1 - len(pairs) // 4]
-    return f"{statistics.median(pairs):.2f} (quartiles {low:.2f} to {high:.2f})"
+    return statistics.median(pairs), low, high
 
 
 def _at(times: Sequence[float], percent: int) -> float:
@@ -145,7 +152,9 @@ def _ms(times: Sequence[float], percent: int) -> str:
     return f"{1e3 * _at(times, percent):.1f}"
 
 
-def run_peers(folder: Path, server: Any, processes: Sequence[int], slices: int) -> None:
+def run_peers(
+    folder: Path, server: Any, processes: Sequence[int], slices: int
+) -> dict[str, Any]:
     """Race llmguard with huey and procrastinate."""
     theirs = peers_python()
     url = server.url()
@@ -157,8 +166,7 @@ def run_peers(folder: Path, server: Any, processes: Sequence[int], slices: int) 
         "llmguard on PostgreSQL": (sys.executable, "llmguard", url),
         "procrastinate": (theirs, "procrastinate", place),
     }
-    for count in processes:
-        race(sides, count, slices)
+    return {str(count): race(sides, count, slices) for count in processes}
 
 
 def _install_procrastinate(python: str, place: str) -> None:
@@ -172,8 +180,9 @@ def _install_procrastinate(python: str, place: str) -> None:
     subprocess.run([python, "-c", code, place], check=True)  # noqa: S603 - ourselves
 
 
-def run_depth(folder: Path, server: Any, many: int) -> None:
-    """Print what steps cost on a deep store, as a multiple of a shallow one."""
+def run_depth(folder: Path, server: Any, many: int) -> dict[str, Any]:
+    """Print and return what steps cost on a deep store and on a shallow one."""
+    found: dict[str, Any] = {}
     for name, urls in (
         ("SQLite", [str(folder / "few.db"), str(folder / "many.db")]),
         ("PostgreSQL", [server.url(), server.url()]),
@@ -186,6 +195,8 @@ def run_depth(folder: Path, server: Any, many: int) -> None:
                 f"  {step:<22}{1e3 * few:>8.2f} ms {1e3 * lots:>8.2f} ms   "
                 f"ratio {lots / few:.2f}"
             )
+            found[f"{name}, {step}"] = {"few_ms": 1e3 * few, "many_ms": 1e3 * lots}
+    return found
 
 
 def _steps(url: str, n: int) -> dict[str, Callable[[], object]]:
@@ -232,8 +243,13 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=12)
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 4])
     parser.add_argument("--tickets", type=int, default=200_000)
-    parser.add_argument("--only", choices=["peers", "depth"])
+    parser.add_argument("--part", choices=["peers", "depth"])
+    parser.add_argument("--quick", action="store_true", help="a smoke test")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options, _ = parser.parse_known_args()
+    if options.quick:
+        options.slices, options.processes, options.tickets = 1, [1], 2000
+    found: dict[str, Any] = {}
     from postgres_server import PostgresServer, find_postgres
 
     programs = find_postgres()
@@ -243,17 +259,21 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)  # the server's user is another one when this is root
         for part in ("peers", "depth"):
-            if options.only not in {None, part}:
+            if options.part not in {None, part}:
                 continue
             server = PostgresServer(programs, folder=folder, durable=part == "peers")
             server.start()
             try:
                 if part == "peers":
-                    run_peers(folder, server, options.processes, options.slices)
+                    count = options.processes
+                    found[part] = run_peers(folder, server, count, options.slices)
                 else:
-                    run_depth(folder, server, options.tickets)
+                    found[part] = run_depth(folder, server, options.tickets)
             finally:
                 server.close()
+    if options.json:
+        figures = {"machine": machine(), **found}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

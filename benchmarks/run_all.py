@@ -1,11 +1,19 @@
 """Run every benchmark, keep what each printed, and write the page of results.
 
-Usage: python benchmarks/run_all.py [NAME ...] [--quick] [--limit SECONDS] [--page]
+Usage: python benchmarks/run_all.py [NAME ...] [--only NAME] [--full] [--quick]
+           [--limit SECONDS] [--no-install] [--page] [--list]
 
-NAMEs choose scripts (`guard_bench`). Each leaves `benchmarks/results/NAME.json`: the
-command, when it ran, what it printed, and its figures where it gives them as JSON. The
-page, `docs/benchmarks-results.md`, is made of all those files, also of older ones;
-`--page` writes it and runs nothing. A quick run is a smoke test and is not kept.
+NAMEs choose scripts (`guard_bench`); `--only NAME` says the same. Each leaves
+`benchmarks/results/NAME.json`: the command, when it ran and at what load, what it
+printed, and its figures where it gives them as JSON. The page,
+`docs/benchmarks-results.md`, is made of all those files, also of older ones; `--page`
+writes it and runs nothing, `--list` prints the names.
+
+Peers are installed first, each into an environment of its own below `.nox/`, unless
+`--no-install` is given; what cannot be had is left out by the script, with the reason.
+A script that takes hours is run in a short form unless `--full` is given. One that
+fails, or is not done within its limit, is ended with all that it started, is reported
+at the end, and costs none of the others. A quick run is a smoke test and is not kept.
 """
 
 from __future__ import annotations
@@ -16,21 +24,36 @@ import datetime as dt
 import json
 import os
 import platform
-import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-HERE: Final = Path(__file__).parent
-ROOT: Final = HERE.parent
-RESULTS: Final = HERE / "results"
-PAGE: Final = ROOT / "docs" / "benchmarks-results.md"
-LONGEST: Final = 3600
-_MACHINE: Final = re.compile(r"(/[\w.-]+)+/(?=benchmarks/|llmguard/|tests/|docs/)")
+from _environments import make
+from _page import HERE, PAGE, RESULTS, ROOT, page, tidy
+
+SHORT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "constrained_bench": ("--tickets",),
+        "console_bench": ("--large", "100000"),
+        "shadow_bench": ("--short",),
+        "which_bench": ("--events", "300000"),
+    }
+)
+"""Options of the usual run, where the full one takes much longer than five minutes."""
+PEERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"monitor_bench": ("evidently", "river"), "queue_bench": ("queue",)}
+)
+"""Environments of scripts that have no `--install`."""
+LIMIT: Final = 1200
+"""Seconds for each script."""
+FULL_LIMIT: Final = 6 * 3600
+INSTALL_LIMIT: Final = 1800
 
 
 def scripts() -> list[str]:
@@ -39,34 +62,19 @@ def scripts() -> list[str]:
     return sorted(name for name in found if name != Path(__file__).stem)
 
 
-def about(name: str) -> str:
-    """Return the first line of a script's docstring."""
-    text = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text("utf-8")))
-    return (text or name).splitlines()[0]
-
-
-def run(name: str, *, quick: bool, limit: int) -> dict[str, Any]:
+def run(name: str, *, quick: bool, full: bool, limit: int) -> dict[str, Any]:
     """Run one script and return what is kept of it."""
     began, load = time.time(), os.getloadavg()
+    chosen = () if full or quick else SHORT.get(name, ())
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder) / "figures.json"
-        takes_json = "--json" in _source(name)
-        words = [sys.executable, str(HERE / f"{name}.py")]
-        words += ["--quick"] if quick else []
-        words += ["--json", str(figures)] if takes_json else []
-        try:
-            done = subprocess.run(  # noqa: S603 - our own scripts
-                words, cwd=ROOT, capture_output=True, text=True, check=False,
-                timeout=limit,
-            )  # fmt: skip
-            printed, code = done.stdout, done.returncode
-            problem = done.stderr.strip().splitlines()[-1:] if code else []
-        except subprocess.TimeoutExpired:
-            printed, code, problem = "", 124, [f"not done after {limit} s"]
+        words = ["--quick"] if quick else []
+        words += ["--json", str(figures)] if _takes(name, "--json") else []
+        printed, code, problem = _ended(name, [*chosen, *words], limit)
         held = json.loads(figures.read_text()) if figures.exists() else None
     return {
         "script": name,
-        "command": f"python benchmarks/{name}.py",
+        "command": " ".join(["python", f"benchmarks/{name}.py", *chosen]),
         "at": dt.datetime.fromtimestamp(began, dt.UTC).strftime("%Y-%m-%d"),
         "seconds": round(time.time() - began),
         "machine": {
@@ -77,97 +85,114 @@ def run(name: str, *, quick: bool, limit: int) -> dict[str, Any]:
             "load_after": [round(one, 1) for one in os.getloadavg()],
         },
         "exit": code,
-        "problem": " ".join(problem),
-        "printed": _MACHINE.sub("", printed),
+        "problem": problem,
+        "printed": tidy(printed),
         "figures": held,
     }
 
 
+def _ended(name: str, words: Sequence[str], limit: int) -> tuple[str, int, str]:
+    """Run a script; return what it printed, its exit code and what went wrong."""
+    command = [sys.executable, str(HERE / f"{name}.py"), *words]
+    with subprocess.Popen(  # noqa: S603 - our own scripts
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            printed, said = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # servers and workers, too
+            process.communicate()
+            return "", 124, f"not done after {limit} s"
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    code = process.returncode
+    lines = said.strip().splitlines()
+    problem = (lines[-1] if lines else f"exit code {code}") if code else ""
+    return printed, code, problem
+
+
+def _takes(name: str, option: str) -> bool:
+    source = _source(name)
+    return option in source or (option == "--json" and "options(" in source)
+
+
 def _source(name: str) -> str:
-    text = (HERE / f"{name}.py").read_text("utf-8")
-    return "--json" if "options(" in text else text
+    """Return a script's code, without what its docstring says of options."""
+    tree = ast.parse((HERE / f"{name}.py").read_text("utf-8"))
+    return ast.unparse(ast.Module(tree.body[1:], type_ignores=[]))
 
 
-def page() -> str:
-    """Return the page of everything that is kept."""
-    return "\n".join(_lines()) + "\n"
+def install(name: str) -> None:
+    """Install a script's peers; say what could not be."""
+    said: list[str] = []
+    if _takes(name, "--install"):
+        printed, code, problem = _ended(name, ["--install"], INSTALL_LIMIT)
+        said = [line for line in printed.splitlines() if "not installed" in line]
+        said += [f"peers not installed: {problem}"] if code else []
+    for peer in PEERS.get(name, ()):
+        if problem := make(peer):
+            said.append(f"{peer}: not installed: {problem}")
+    for line in said:
+        print(f"{name}: {line}", flush=True)
 
 
-def _lines() -> Iterator[str]:
-    kept = {file.stem: json.loads(file.read_text()) for file in RESULTS.glob("*.json")}
-    yield "# Benchmark results"
-    yield ""
-    yield "Written by `python benchmarks/run_all.py`; do not edit. Each section is what"
-    yield "its command printed, whoever wins, on the machine and under the load named."
-    yield "How it is measured, and what it means: [benchmarks](benchmarks.md)."
-    yield ""
-    yield "| command | measures | run | load before and after |"
-    yield "|---|---|---|---|"
-    for name in scripts():
-        one = kept.get(name)
-        ran, load = "not in this set", ""
-        if one is not None:
-            ran = f"{one['at']}, {one['seconds']} s"
-            machine = one["machine"]
-            load = f"{machine['load_before'][0]}, {machine['load_after'][0]}"
-        yield f"| `python benchmarks/{name}.py` | {about(name)} | {ran} | {load} |"
-    yield ""
-    yield "## Which figure comes from which command"
-    yield ""
-    yield "| page | commands |"
-    yield "|---|---|"
-    for file, names in sources():
-        yield f"| [{file.stem}]({file.name}) | {', '.join(f'`{n}`' for n in names)} |"
-    for name in scripts():
-        if name in kept:
-            yield from _section(name, kept[name])
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME")
+    parser.add_argument("--full", action="store_true", help="no short forms: hours")
+    parser.add_argument("--quick", action="store_true", help="a smoke test, not kept")
+    parser.add_argument("--limit", type=int, help="seconds for each script")
+    parser.add_argument("--no-install", action="store_true", help="no new peers")
+    parser.add_argument("--page", action="store_true", help="write the page only")
+    parser.add_argument("--list", action="store_true", help="print the names only")
+    given = parser.parse_args()
+    given.names += given.only
+    if unknown := sorted({*given.names} - {*scripts()}):
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {_known()}")
+    return given
 
 
-def sources() -> Iterator[tuple[Path, Sequence[str]]]:
-    """Yield the pages that name a benchmark, and the benchmarks."""
-    for file in sorted((ROOT / "docs").glob("*.md")):
-        if file == PAGE:
-            continue
-        found = re.findall(r"benchmarks/([a-z]\w+)\.py", file.read_text("utf-8"))
-        named = sorted(set(found))
-        if named:
-            yield file, named
-
-
-def _section(name: str, one: dict[str, Any]) -> Iterator[str]:
-    machine = one["machine"]
-    yield ""
-    yield f"## {name}"
-    yield ""
-    yield f"{about(name)} `{one['command']}`, {one['at']}, {machine['cpus']} "
-    yield f"{machine['machine']} cores, Python {machine['python']}."
-    yield ""
-    yield "```text"
-    yield from one["printed"].strip("\n").splitlines()
-    yield "```"
+def _known() -> str:
+    return ", ".join(scripts())
 
 
 def main() -> int:
     """Run, keep, write the page; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--quick", action="store_true", help="a smoke test, not kept")
-    parser.add_argument("--limit", type=int, default=LONGEST, help="for each script")
-    parser.add_argument("--page", action="store_true", help="write the page only")
-    options = parser.parse_args()
-    failed = 0
-    for name in [] if options.page else options.names or scripts():
-        one = run(name, quick=options.quick, limit=options.limit)
-        failed += bool(one["exit"])
+    given = _options()
+    if given.list:
+        print(_known().replace(", ", "\n"))
+        return 0
+    failed: dict[str, str] = {}
+    names = [] if given.page else given.names or scripts()
+    limit = given.limit or (FULL_LIMIT if given.full else LIMIT)
+    for name in names:
+        if not given.quick and not given.no_install:
+            install(name)
+        one = run(name, quick=given.quick, full=given.full, limit=limit)
+        if one["exit"]:
+            failed[name] = one["problem"]
         word = f"failed: {one['problem']}" if one["exit"] else "done"
         print(f"{name}: {word} ({one['seconds']} s)", flush=True)
-        if not options.quick and not one["exit"]:
+        if not given.quick and not one["exit"]:
             RESULTS.mkdir(exist_ok=True)
             file = RESULTS / f"{name}.json"
             file.write_text(json.dumps(one, indent=1, ensure_ascii=False) + "\n")
-            PAGE.write_text(page(), encoding="utf-8")
-    if options.page:
-        PAGE.write_text(page(), encoding="utf-8")
+            PAGE.write_text(page(scripts()), encoding="utf-8")
+    if given.page:
+        PAGE.write_text(page(scripts()), encoding="utf-8")
+    if failed:
+        print(f"{len(failed)} of {len(names)} failed: {', '.join(failed)}")
     return 1 if failed else 0
 
 

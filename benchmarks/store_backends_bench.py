@@ -1,7 +1,7 @@
 """Whole tickets per second on SQLite and on PostgreSQL, by the number of processes.
 
 Usage: python benchmarks/store_backends_bench.py [--slices 12] [--processes 1 4 8]
-           [--server postgresql://USER@HOST/DATABASE]
+           [--server postgresql://USER@HOST/DATABASE] [--quick] [--json FILE]
 
 A cycle is one ticket asked, claimed and answered: three durable transactions, each with
 its event. All processes work on one queue. Slices of both backends alternate, so that
@@ -22,7 +22,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from _measure import machine
 
 from llmguard.store import NewTicket, Store, new_id, open_store
 
@@ -70,8 +72,8 @@ def _line(worker: subprocess.Popen[str]) -> str:
     return "" if stream is None else stream.readline()
 
 
-def measure(urls: list[str], processes: int, slices: int) -> None:
-    """Print rates, their ratio, tails and fairness for one number of processes."""
+def measure(urls: list[str], processes: int, slices: int) -> dict[str, Any]:
+    """Print and return rates, their ratio, tails and fairness."""
     command = [sys.executable, __file__, "--worker", *urls]
     workers = [
         subprocess.Popen(  # noqa: S603 - ourselves
@@ -93,9 +95,12 @@ def measure(urls: list[str], processes: int, slices: int) -> None:
         fair[which].append(min(counts) / max(1, *counts))
     for one in workers:
         one.communicate()
-    ratio = statistics.median(
+    ratios = sorted(
         len(theirs) / max(len(ours), 1) for ours, theirs in zip(*done, strict=True)
     )
+    ratio, quarter = statistics.median(ratios), len(ratios) // 4
+    low, high = ratios[quarter], ratios[~quarter]
+    found: dict[str, Any] = {"ratio": {"median": ratio, "low": low, "high": high}}
     for name, slices_done, even in zip(BACKENDS, done, fair, strict=True):
         rate = statistics.median(len(part) for part in slices_done) / SLICE
         times = sorted(each for part in slices_done for each in part) or [0.0]
@@ -105,7 +110,17 @@ def measure(urls: list[str], processes: int, slices: int) -> None:
             f"p99 {1e3 * times[len(times) * 99 // 100]:>6.1f} ms   "
             f"slowest/fastest {statistics.median(even):.2f}"
         )
-    print(f"{processes:>2} processes  postgresql / sqlite = {ratio:.2f}")
+        found[name] = {
+            "per_s": rate,
+            "p50_ms": 1e3 * times[len(times) // 2],
+            "p99_ms": 1e3 * times[len(times) * 99 // 100],
+            "fair": statistics.median(even),
+        }
+    print(
+        f"{processes:>2} processes  postgresql / sqlite = {ratio:.2f} "
+        f"(quartiles {low:.2f} to {high:.2f})"
+    )
+    return found
 
 
 @contextmanager
@@ -136,7 +151,9 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 4, 8])
     parser.add_argument("--server")
     parser.add_argument("--worker", nargs=2)
-    options = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a smoke test")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    options = parser.parse_known_args()[0]
     if options.worker:
         worker(options.worker)
         return
@@ -144,8 +161,12 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=Path.cwd()) as name,
         server(options.server, Path(name)) as url,
     ):
-        for count in options.processes:
-            measure([str(Path(name) / "store.db"), url], count, options.slices)
+        slices = 2 if options.quick else options.slices
+        urls = [str(Path(name) / "store.db"), url]
+        found = {count: measure(urls, count, slices) for count in options.processes}
+    if options.json:
+        figures = {"machine": machine(), "processes": found}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How much of raw SQLite's durable speed the human queue keeps.
 
 Usage: python benchmarks/store_bench.py [--seconds 3] [--threads 1 8 64] [--processes 4]
+           [--quick] [--json FILE]
 
 Each number is a ratio to the same work on a raw `sqlite3` connection (WAL,
 `synchronous=FULL`, `BEGIN IMMEDIATE`): one row in and one commit for an enqueue, one
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import sqlite3
 import statistics
@@ -22,12 +24,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from _measure import machine
 
 from llmguard.store import NewTicket, SqliteStore, new_id
 
 TEXT = "x" * 900
 SLICE = 0.3
 Step = Callable[[], object]
+Figures = dict[str, dict[str, Any]]
 
 
 def raw_step(path: Path) -> Step:
@@ -66,23 +72,32 @@ def rate(step: Step, seconds: float) -> float:
     return count / spent
 
 
-def against_raw(name: str, raw: Step, step: Step, seconds: float) -> None:
-    """Alternate slices of both and print the median ratio."""
+def against_raw(name: str, raw: Step, step: Step, seconds: float) -> Figures:
+    """Alternate slices of both; print and return the median ratio."""
     pairs = [
         (rate(raw, SLICE), rate(step, SLICE))
         for _ in range(max(3, int(seconds / SLICE)))
     ]
-    ratio = statistics.median(ours / theirs for theirs, ours in pairs)
-    ours = statistics.median(pair[1] for pair in pairs)
-    print(f"{name:<22} {ours:>8.0f}/s   {ratio:5.2f} of raw")
+    return _compared(name, pairs)
 
 
-def single(folder: Path, seconds: float) -> None:
+def _compared(name: str, pairs: list[tuple[float, float]]) -> Figures:
+    ratios = sorted(ours / theirs for theirs, ours in pairs)
+    ours, quarter = statistics.median(pair[1] for pair in pairs), len(ratios) // 4
+    ratio, low, high = statistics.median(ratios), ratios[quarter], ratios[~quarter]
+    print(
+        f"{name:<22} {ours:>8.0f}/s   {ratio:5.2f} of raw "
+        f"(quartiles {low:.2f} to {high:.2f})"
+    )
+    return {name: {"per_s": ours, "of_raw": ratio, "low": low, "high": high}}
+
+
+def single(folder: Path, seconds: float) -> Figures:
     """Measure enqueue, claim and answer from one thread."""
     raw = raw_step(folder / "raw.db")
     store = SqliteStore(folder / "store.db")
     numbers = itertools.count()
-    against_raw(
+    found = against_raw(
         "enqueue", raw, lambda: store.tickets.enqueue(ticket(next(numbers))), seconds
     )
     held: list[tuple[str, str]] = []
@@ -101,12 +116,13 @@ def single(folder: Path, seconds: float) -> None:
         ticket_id, token = held.pop()
         store.tickets.answer(ticket_id, 1, reviewer="bench", token=token)
 
-    against_raw("claim", raw, claim, seconds)
-    against_raw("answer", raw, answer, seconds)
+    found |= against_raw("claim", raw, claim, seconds)
+    found |= against_raw("answer", raw, answer, seconds)
     store.close()
+    return found
 
 
-def threads(folder: Path, count: int, seconds: float) -> None:
+def threads(folder: Path, count: int, seconds: float) -> Figures:
     """Measure enqueues of many threads, which share commits."""
     raw = raw_step(folder / f"raw{count}.db")
     store = SqliteStore(folder / f"threads{count}.db")
@@ -129,10 +145,8 @@ def threads(folder: Path, count: int, seconds: float) -> None:
     pairs = [
         (rate(raw, SLICE), all_at_once()) for _ in range(max(3, int(seconds / SLICE)))
     ]
-    ratio = statistics.median(ours / theirs for theirs, ours in pairs)
-    ours = statistics.median(pair[1] for pair in pairs)
-    print(f"enqueue, {count:>3} threads   {ours:>8.0f}/s   {ratio:5.2f} of raw")
     store.close()
+    return _compared(f"enqueue, {count:>3} threads", pairs)
 
 
 def child(path: str, kind: str, seconds: float) -> None:
@@ -148,8 +162,9 @@ def child(path: str, kind: str, seconds: float) -> None:
     print(rate(step, seconds))
 
 
-def processes(folder: Path, count: int, seconds: float) -> None:
+def processes(folder: Path, count: int, seconds: float) -> Figures:
     """Measure enqueues of several processes: total, and slowest to fastest."""
+    found: Figures = {}
     for kind in ("raw", "store"):
         command = [sys.executable, __file__, "--child", kind, "--seconds", str(seconds)]
         path = str(folder / f"processes-{kind}.db")
@@ -165,6 +180,8 @@ def processes(folder: Path, count: int, seconds: float) -> None:
             f"enqueue, {count:>3} processes {sum(rates):>8.0f}/s   {kind}, "
             f"slowest/fastest {fair:.2f}"
         )
+        found[f"{count} processes, {kind}"] = {"per_s": sum(rates), "fair": fair}
+    return found
 
 
 def main() -> None:
@@ -175,16 +192,22 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--child", choices=["raw", "store"])
     parser.add_argument("--path")
-    options = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="a smoke test")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    options = parser.parse_known_args()[0]
     if options.child:
         child(options.path, options.child, options.seconds)
         return
+    seconds = 0.3 if options.quick else options.seconds
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         folder = Path(name)
-        single(folder, options.seconds)
+        found = single(folder, seconds)
         for count in options.threads:
-            threads(folder, count, options.seconds)
-        processes(folder, options.processes, options.seconds)
+            found |= threads(folder, count, seconds)
+        found |= processes(folder, options.processes, seconds)
+    if options.json:
+        figures = {"machine": machine(), "store": found}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":
