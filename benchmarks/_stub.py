@@ -2,7 +2,9 @@
 
 `with stub() as url:` starts it and gives its root; `{url}/v1` answers at once with a
 person in JSON (as a tool call where the request offers tools), `{url}/fail/v1` with
-500, `{url}/hang/v1` never, `{url}/after/50/v1` after 50 ms. Connections are kept alive.
+500, `{url}/hang/v1` never, `{url}/after/50/v1` after 50 ms, `{url}/bad/20/v1` with a
+person of another age each time, in 20 % of answers without any. Connections are kept
+alive.
 
 `{url}/change/...` is what can change under load: `GET {url}/now/fail` makes it fail
 from then on, `now/hang`, `now/ok`; `GET {url}/count` says how many requests it had, by
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -47,6 +50,7 @@ class _Now:
 
     mode = "ok"
     counts: ClassVar[Counter[str]] = Counter()
+    random: ClassVar[random.Random] = random.Random(0)
 
 
 class _Connection(asyncio.Protocol):
@@ -81,7 +85,8 @@ class _Connection(asyncio.Protocol):
         if first == "hang":
             return
         failed = first == "fail"
-        reply = {"error": {"message": "down"}} if failed else _completion(body)
+        text = _person(rest) if first == "bad" else ANSWER
+        reply = {"error": {"message": "down"}} if failed else _completion(body, text)
         seconds = int(rest.partition("/")[0]) / 1000 if first == "after" else 0.0
         if seconds:
             loop = asyncio.get_running_loop()
@@ -107,11 +112,19 @@ def _length(head: str) -> int:
     return 0
 
 
-def _completion(body: bytes) -> dict[str, Any]:
+def _person(path: str) -> str:
+    """Return a person, without an age in so many percent as the path begins with."""
+    person: dict[str, Any] = {"name": "Ada", "age": _Now.random.randrange(100)}
+    if _Now.random.random() * 100 < int(path.partition("/")[0]):
+        del person["age"]
+    return json.dumps(person)
+
+
+def _completion(body: bytes, text: str) -> dict[str, Any]:
     tools = json.loads(body or b"{}").get("tools")
-    message: dict[str, Any] = {"role": "assistant", "content": ANSWER}
+    message: dict[str, Any] = {"role": "assistant", "content": text}
     if tools:
-        function = {"name": tools[0]["function"]["name"], "arguments": ANSWER}
+        function = {"name": tools[0]["function"]["name"], "arguments": text}
         call = {"id": "call_1", "type": "function", "function": function}
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
     finish = "tool_calls" if tools else "stop"

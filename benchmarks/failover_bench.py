@@ -88,7 +88,7 @@ def main() -> None:
                 continue
             versions = ", ".join(f"{d} {v}" for d, v in one["versions"].items())
             for fault, title in FAULTS.items():
-                head = ["", "s", "least", "most", "x llmguard", "asked", "answered by"]
+                head = ["", "s, median", "least", "most", "x ours", "asked", "ended by"]
                 table(f"{versions}: {title}", head, rows(one["faults"][fault]))
     report({"failover": found}, machine(), asked.json)
 

@@ -170,6 +170,8 @@ def _known() -> str:
 def main() -> int:
     """Run, keep, write the page; return the exit code."""
     given = _options()
+    # A run that is told to end takes its script's servers and workers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if given.list:
         print(_known().replace(", ", "\n"))
         return 0
