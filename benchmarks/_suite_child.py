@@ -74,7 +74,9 @@ def inspect(url: str, epochs: int, at_once: int) -> dict[str, Any]:
         scorer=fits(),
         epochs=epochs,
     )
-    model = get_model(f"openai/{MODEL}", base_url=url, api_key="none")
+    model = get_model(
+        f"openai/{MODEL}", base_url=url, api_key="none", responses_api=False
+    )
     with tempfile.TemporaryDirectory() as folder:
         (log,) = evaluate(
             task,
