@@ -20,6 +20,7 @@ from ..pins import evidence_about
 from ..reply import Reply
 from ..telemetry.activity import process_name
 from ._equality import equality
+from .classify import classify
 from .model import Model
 from .provider import provider_for
 
@@ -91,11 +92,16 @@ def probe(
     try:
         found = _probe(store, pin, rules, at, renew=renew)
     except LLMGuardError as error:
-        found = ProbeResult(
-            route=pin.route, pin=pin.id, status="failed", detail=str(error)
-        )
+        found = _failed(pin, str(error))
+    except Exception as error:  # noqa: BLE001 - SDKs raise errors of their own
+        failure = classify(error, now=at)
+        found = _failed(pin, f"{failure.kind}: {failure.detail}")
     _tell(store, env, found, at)
     return found
+
+
+def _failed(pin: Pin, detail: str) -> ProbeResult:
+    return ProbeResult(route=pin.route, pin=pin.id, status="failed", detail=detail)
 
 
 def _probe(
@@ -165,7 +171,7 @@ def _row(pin: Pin, prompts: Sequence[str], answers: Answers, at: float) -> Evide
         "answers": answers,
         "at": at,
     }
-    body = json.dumps(document, ensure_ascii=False, sort_keys=True)
+    body = json.dumps(document, sort_keys=True)  # escapes hold half a character, too
     return EvidenceRow(
         digest=f"sha256:{hashlib.sha256(body.encode()).hexdigest()}",
         kind=KIND,

@@ -51,8 +51,9 @@ class Prober:
             slot = int(now // rules.every)
             if self._slots.get(pin.id) == slot:
                 continue
-            self._slots[pin.id] = slot
-            if _take(store, env, pin, slot):
+            taken = _take(store, env, pin, slot)
+            self._slots[pin.id] = slot  # not before: a store that fails is asked again
+            if taken:
                 self._start(store, env, pin, rules)
                 return
 

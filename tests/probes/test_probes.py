@@ -17,13 +17,13 @@ from llmguard import config, pins
 from llmguard.adapters._equality import equality
 from llmguard.adapters.probes import probe
 from llmguard.cli import cli
-from llmguard.errors import ConfigError
+from llmguard.errors import ConfigError, StoreError
 from llmguard.guard._probing import Prober
 from llmguard.pins import Lock, Pin, ProbeRules, rules_of, to_text
 from llmguard.pins.router import ROUTER
 from llmguard.pins.routing import RoutingTable
 from llmguard.store import RouteState, SqliteStore, open_store
-from llmguard.testing import FakeModel
+from llmguard.testing import FakeModel, FaultServer
 
 PROMPTS = ("Say a colour.", "Name a bird.")
 RULES = ProbeRules(prompts=PROMPTS, draws=5)
@@ -151,6 +151,41 @@ def test_a_model_that_does_not_answer(store: SqliteStore) -> None:
     assert ("failed", ["probe.failed"]) == (found.status, _kinds(store))
     assert found.detail
     assert [] == list(store.list_evidence())
+
+
+@pytest.mark.parametrize("fault", ["500", "401", "refused", "html"])
+def test_a_provider_that_fails_is_a_probe_that_failed(
+    fault: str, store: SqliteStore
+) -> None:
+    """Its SDK raises errors of its own; they are told by kind, and nothing else."""
+    with FaultServer(fault) as server:
+        pin = server.pin("triage")
+        found = probe(store=store, pin=pin, rules=RULES, env="prod")
+    assert ("failed", ["probe.failed"]) == (found.status, _kinds(store))
+    assert found.detail.partition(":")[0] in {"auth", "transport"}
+    assert [] == list(store.list_evidence())
+
+
+def test_half_a_character_is_part_of_a_baseline(store: SqliteStore) -> None:
+    """A model that cuts one in two can be compared with itself."""
+    pin = _pin("cut \ud83d")
+    assert "baseline" == probe(store=store, pin=pin, rules=RULES, env="prod").status
+    assert "same" == probe(store=store, pin=pin, rules=RULES, env="prod").status
+
+
+def test_a_store_that_fails_is_asked_again_in_the_same_hour(store: SqliteStore) -> None:
+    """The probe that was due is not lost."""
+    _pin("red")
+    prober = Prober()
+    store.close()
+    with pytest.raises(StoreError):
+        prober.look(store)
+    again = open_store()
+    prober.look(again)
+    prober.join(30)
+    kinds = [event.kind for event in again.events.list()]
+    again.close()
+    assert ["probe.started", "probe.baseline"] == kinds
 
 
 def test_one_process_asks(store: SqliteStore) -> None:
