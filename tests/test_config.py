@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from click.testing import CliRunner
 
 from llmguard import config
+from llmguard.cli import cli
 from llmguard.errors import ConfigError
 
 Project: TypeAlias = Callable[[str], Path]
@@ -200,3 +203,16 @@ def test_the_environment_has_a_name(
     config.reset()
     monkeypatch.setenv("LLMGUARD_ENV", "eu-1")
     assert "eu-1" == config.load().env
+
+
+@pytest.mark.parametrize("words", [(), ("no_such_module",)])
+def test_the_doctor_says_what_is_wrong_with_the_settings(
+    words: tuple[str, ...], project: Project
+) -> None:
+    """As a finding among others, in JSON too: it is what people ask when all fails."""
+    project("[tool.llmguard]\ndeadline = 'soon'")
+    done = CliRunner().invoke(cli, ["doctor", *words, "--json"])
+    assert 1 == done.exit_code
+    found = {line["what"]: line for line in json.loads(done.stdout)}
+    assert "fail" == found["settings"]["level"]
+    assert "`deadline`" in found["settings"]["detail"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -38,8 +39,10 @@ def doctor(modules: tuple[str, ...], as_json: bool) -> None:
 
 
 def _import_all(modules: tuple[str, ...]) -> list[Finding]:
-    root = str(config.load().root)
-    for place in (str(Path.cwd()), root):
+    places = [str(Path.cwd())]
+    with suppress(LLMGuardError):  # wrong settings are a finding of their own
+        places.append(str(config.load().root))
+    for place in places:
         if place not in sys.path:
             sys.path.insert(0, place)
     found: list[Finding] = []

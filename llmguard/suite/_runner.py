@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ._arms import Version
+    from ._assertion import Assertion
     from ._budget import Budget
     from ._caller import Caller
     from ._journal import JournalWriter
@@ -197,13 +198,18 @@ class Runner:
     async def _judge(self, case: Case, sample: Sample) -> Mapping[str, Finding | None]:
         """Have judges that ask a model do so now, beside other calls, and once."""
         costly = () if sample.infrastructure else self.tally.costly(case.id)
+        return {each.name: await self._ask_judge(each, case, sample) for each in costly}
+
+    async def _ask_judge(
+        self, each: Assertion, case: Case, sample: Sample
+    ) -> Finding | None:
+        """Ask one of them on a thread; what it raises ends the run with a report."""
         loop = asyncio.get_running_loop()
-        return {
-            each.name: await loop.run_in_executor(
-                self.executor, each.judge, case, sample
-            )
-            for each in costly
-        }
+        try:
+            return await loop.run_in_executor(self.executor, each.judge, case, sample)
+        except Exception as error:  # noqa: BLE001 - the suite's own code may raise anything
+            self.tally.raised(each, case, error)
+            return None
 
     def _recorded(self, turn: Turn) -> Entry | None:
         """Return the baseline's sample for a turn and write it to this journal too."""

@@ -224,10 +224,7 @@ class Tally:
             mine = _find(state.assertion, judge, case, pair.candidate)
             other = _find(state.assertion, judge, case, pair.incumbent)
         except Exception as error:  # noqa: BLE001 - the suite's own code may raise anything
-            self._break(
-                f"assertion `{state.assertion.name}` raised {error!r} on case "
-                f"{case.id!r}"
-            )
+            self.raised(state.assertion, case, error)
             mine = other = None
         state.rulings.append(Ruling(pair, mine, other))
 
@@ -245,6 +242,12 @@ class Tally:
                 f"the incumbent itself fails `{each.name}`: a contract that the "
                 "running version breaks gates nothing; change its rates or its checks"
             )
+
+    def raised(self, assertion: Assertion, case: Case, error: Exception) -> None:
+        """Note that an assertion broke on a case: nothing can be judged by it."""
+        self._break(
+            f"assertion `{assertion.name}` raised {error!r} on case {case.id!r}"
+        )
 
     def _break(self, why: str) -> None:
         self.broken = self.broken or why

@@ -76,6 +76,20 @@ def test_grades_are_kept_in_a_file(
     config.reset()
 
 
+def test_a_memo_that_cannot_be_written_costs_no_grade(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer is graded, and those after it are."""
+    (tmp_path / "full").write_text("no folder")
+    with isolated():
+        memo = tmp_path / "full" / "grades.jsonl"
+        each = expect.graded(RUBRIC, pin=fake_pin([GOOD, BAD]), memo=memo)
+        good, bad = (each.judge(CASE, sample(text)) for text in ("May", "June"))
+    assert Finding(failed=False, detail="It says May.") == good
+    assert Finding(failed=True, detail="It says June.") == bad
+    assert 1 == caplog.text.count("keeps no more grades")
+
+
 @pytest.mark.parametrize("fault", [HttpError(503), "no JSON", {"passes": True}])
 def test_without_a_grade_nothing_is_said(fault: object) -> None:
     """A grader that fails is no failure of the candidate."""

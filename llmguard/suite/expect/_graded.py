@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -54,6 +55,7 @@ with JSON: first `reason`, one or two sentences, then `passes`, true or false.
 """
 _VERSION: Final = "graded/1"
 _SHORT: Final = 10
+_LOG: Final = logging.getLogger("llmguard.suite")
 
 
 def graded(
@@ -216,10 +218,15 @@ class _Memo:
     def put(self, key: str, grade: Mapping[str, Any]) -> None:
         with self._lock:
             self._known[key] = grade
-            if self._path is not None:
+            if self._path is None:
+                return
+            try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"key": key, **grade}) + "\n")
+            except OSError as error:  # no reason to give up a grade, or the run
+                _LOG.warning("%s keeps no more grades: %s", self._path, error)
+                self._path = None
 
     @cached_property
     def _known(self) -> dict[str, Mapping[str, Any]]:

@@ -294,3 +294,25 @@ def test_a_judge_that_asks_a_model_is_asked_once(
     assert report.calls == len(asked)
     assert facts(report) == facts(grade(path, suite=suite))
     assert report.calls == len(asked)
+
+
+def test_a_judge_that_asks_a_model_and_breaks_ends_the_run_with_a_report(
+    make_suite: MakeSuite, failing: Failing, tmp_path: Path
+) -> None:
+    """As one that asks nobody does: ERROR, and the journal has what was paid for."""
+
+    def judge(case: Case, sample: Sample) -> bool:
+        assert sample.has_value
+        if case.id == "c03":
+            raise OSError("no space left")
+        return True
+
+    slow = custom("graded", judge, tolerate=0.02, unacceptable=0.2)
+    path = tmp_path / "run.jsonl"
+    report = run(make_suite(replace(slow, waits=True)), failing(), seed=4, journal=path)
+    assert Verdict.ERROR is report.verdict
+    assert "assertion `graded` raised OSError('no space left')" in report.reason
+    assert "'c03'" in report.reason
+    ended = read_journal(path).ended
+    assert ended is not None
+    assert "error" == ended["stopped"]
