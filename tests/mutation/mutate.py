@@ -30,6 +30,7 @@ PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "breaker: machine": (
         "llmguard/breaker/_machine.py",
         (
+            "tests/breaker/test_breaker_machine.py",
             "tests/breaker/test_breaker_trips.py",
             "tests/breaker/test_breaker_parts.py",
             "tests/breaker/test_breaker_calls.py",
@@ -61,7 +62,9 @@ PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "guard: judge": (
         "llmguard/guard/_judge.py",
         (
+            "tests/guard/test_judging.py",
             "tests/guard/test_chain.py",
+            "tests/guard/test_deadlines.py",
             "tests/guard/test_errors_pickle.py",
             "tests/guard/test_hard_once.py",
             "tests/guard/test_function_tiers.py",

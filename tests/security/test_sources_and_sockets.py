@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import ipaddress
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,17 +56,26 @@ def test_nothing_read_is_run() -> None:
 
 
 GUARD = """
-import os, sys
+import ipaddress, os, sys
 
-LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+CONNECTS = {"socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind"}
+LOOKS_UP = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
+
+def _here(host):
+    host = host.decode() if isinstance(host, bytes) else host
+    if host in (None, "", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 def _heard(event, arguments):
-    if event == "socket.connect":
+    if event in CONNECTS:
         place = arguments[1]
-        known = not isinstance(place, tuple) or str(place[0]).startswith(LOOPBACK)
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        host = arguments[0]
-        known = host is None or str(host).strip("b'").startswith(LOOPBACK)
+        known = not isinstance(place, tuple) or (place[0] != "" and _here(place[0]))
+    elif event in LOOKS_UP:
+        known = _here(arguments[0])
     else:
         return
     if not known:
@@ -112,12 +123,67 @@ def test_nothing_phones_home(words: tuple[str, ...], tmp_path: Path) -> None:
     assert not heard.exists(), heard.read_text()
 
 
-def test_the_guard_hears(tmp_path: Path) -> None:
-    """A look-up that leaves the machine is noticed, so that silence means something."""
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("socket.getaddrinfo('example.invalid', 443)", "example.invalid"),
+        ("socket.getaddrinfo('127.evil.example', 443)", "127.evil.example"),
+        ("socket.gethostbyname('localhost.evil.example')", "localhost.evil.example"),
+        ("socket.create_connection(('203.0.113.7', 443), 1)", "203.0.113.7"),
+        ("socket.socket().connect_ex(('203.0.113.7', 443))", "203.0.113.7"),
+        ("socket.socket(type=2).sendto(b'x', ('203.0.113.7', 53))", "203.0.113.7"),
+        ("socket.socket().bind(('', 0))", "socket.bind"),
+        ("socket.socket().bind(('0.0.0.0', 0))", "0.0.0.0"),  # noqa: S104 - is refused
+        ("socket.socket().bind(('127.0.0.1', 0))", ""),
+        ("socket.getaddrinfo('localhost', 443)", ""),
+    ],
+)
+def test_the_guard_hears(script: str, said: str, tmp_path: Path) -> None:
+    """What leaves the machine or listens beyond it, so that silence means something."""
     (tmp_path / "sitecustomize.py").write_text(GUARD)
     heard = tmp_path / "heard"
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "HEARD": str(heard)}
-    script = "import socket; socket.getaddrinfo('example.invalid', 443)"
-    subprocess.run([sys.executable, "-c", script], env=env, check=False,
-                   capture_output=True)  # fmt: skip
-    assert "example.invalid" in heard.read_text()
+    subprocess.run([sys.executable, "-c", f"import socket; {script}"], env=env,
+                   check=False, capture_output=True)  # fmt: skip
+    assert bool(said) is heard.exists()
+    assert said in (heard.read_text() if said else "")
+
+
+CALLED = re.compile(r'sin_addr=inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
+
+
+def _asked(folder: Path, *words: str) -> tuple[int, set[str]]:
+    """Run a program; return how it ended, and every address that it spoke to.
+
+    The kernel is asked, so that libraries which are not Python are heard as well.
+    """
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("no `strace`: `apt-get install strace`")
+    log = folder / "strace"
+    calls = "trace=connect,bind,sendto,sendmsg,sendmmsg"
+    done = subprocess.run(
+        [strace, "-f", "--seccomp-bpf", "-qq", "-e", calls, "-o", str(log),
+         sys.executable, *words],
+        cwd=folder, capture_output=True, check=False, timeout=580,
+    )  # fmt: skip
+    found = CALLED.findall(log.read_text(errors="replace"))
+    return done.returncode, {one or other for one, other in found}
+
+
+def _foreign(addresses: set[str]) -> set[str]:
+    return {one for one in addresses if not ipaddress.ip_address(one).is_loopback}
+
+
+@pytest.mark.slow
+@pytest.mark.gguf
+def test_the_demo_speaks_to_this_machine_only(tmp_path: Path) -> None:
+    """Model, worker and all: no packet of any process of it goes anywhere else."""
+    script = (
+        "import socket; socket.socket(type=2).sendto(b'x', ('203.0.113.7', 9)); "
+        "socket.socket().connect_ex(('127.0.0.1', 1))"
+    )
+    assert {"203.0.113.7", "127.0.0.1"} == _asked(tmp_path, "-c", script)[1]
+    code, addresses = _asked(tmp_path, "-m", "llmguard", "demo")
+    assert 0 == code
+    assert set() == _foreign(addresses)
