@@ -82,7 +82,7 @@ def test_hidden_arguments_are_replaced(
     ticket = corrected(redacted=True)
     owner = person("own", "review", "approve")
     assert "those that redaction hid" in owner.get("/cases/").text
-    for wrong in ("{", "[]", "[" * 5000, '{"ticket": NaN}'):
+    for wrong in ("{", "[]", "[" * 5000, '{"ticket": NaN}', '{"a": 1e400}'):
         found = owner.submit(f"/cases/{ticket}", decide="accepted", inputs=wrong)
         assert (422, True) == (found.status_code, "Nothing was decided" in found.text)
     given = '{"ticket": "two lamps"}'

@@ -100,6 +100,7 @@ def test_a_person_may_roll_back(
 def test_nothing_moves_without_a_reason_and_a_yes(
     person: Callable[..., Person],
     moved: Callable[[], RouteState],
+    store: Store,
     changes: dict[str, str],
     told: str,
 ) -> None:
@@ -110,6 +111,16 @@ def test_nothing_moves_without_a_reason_and_a_yes(
     assert 422 == answer.status_code
     assert f"Nothing was changed: {told}" in answer.text
     assert NEW.id == moved().active
+    (row,) = store.access.audited(action="version.rollback")
+    assert "refused" == row.outcome
+
+
+def test_a_revision_is_a_number(person: Callable[..., Person]) -> None:
+    """What only looks like one begins at the newest."""
+    rita = person("rita", "read")
+    for before in ("\xb2", "x", "-1"):
+        url = "/versions/route/triage"
+        assert 200 == rita.get(url, params={"before": before}).status_code
 
 
 def test_readers_may_not_move_anything(

@@ -10,9 +10,11 @@ from typing import cast
 
 import click
 
+from llmguard._nested import read_json
 from llmguard.cli._text import examples
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import CaseState, ProposedCase, Store
+from llmguard.store.answers import encode_answer
 
 from . import _text as text
 from ._calibrate import Calibration, calibrate, reviewed_of
@@ -107,11 +109,13 @@ def accept(
     given = None
     if inputs is not None:
         try:
-            given = json.loads(inputs.read_text("utf-8"))
+            given = read_json(inputs.read_text("utf-8"))
         except (OSError, ValueError) as error:
             usage(f"--inputs {str(inputs)!r}: {error}")
         if not isinstance(given, dict):
             usage(f"--inputs {str(inputs)!r} must hold a JSON object of arguments")
+        if encode_answer(given) is None:
+            usage(f"--inputs {str(inputs)!r} holds a number that JSON has not")
     store = look(url)
     case = store.feedback.decide(
         find_ticket(store, ticket_id).id,

@@ -7,7 +7,8 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Generator
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmguard.clock import SYSTEM_CLOCK, Clock
 from llmguard.errors import QueueError
@@ -18,6 +19,7 @@ from llmguard.store import (
     TicketState,
     TicketUnknownError,
 )
+from llmguard.store._pg_place import is_server
 
 if TYPE_CHECKING:
     from llmguard.contract import Contract
@@ -27,9 +29,17 @@ __all__ = ["Ticket", "TicketClosedError", "get_ticket"]
 POLL = 0.1
 """Seconds between looks at commits of other processes; a look takes about 5 us."""
 
+
+class _Asked(NamedTuple):
+    """A call to the store: one that only looks is over at once where it is a file."""
+
+    call: Callable[[], Any]
+    looks: bool = False
+
+
 # What a wait asks of whoever drives it: seconds to pause, or a call that may block.
-_Step = float | Callable[[], TicketRecord]
-_Flow = Generator[_Step, "TicketRecord | None", TicketRecord]
+_Step = float | _Asked
+_Flow = Generator[_Step, Any, TicketRecord]
 
 
 class TicketClosedError(QueueError):
@@ -78,6 +88,7 @@ class Ticket:
         self._contract = contract
         self._clock = clock
         self._last: TicketRecord | None = None
+        self._far = is_server(store.url)
 
     def __repr__(self) -> str:
         return f"Ticket({self.id!r})"
@@ -200,15 +211,14 @@ class Ticket:
         seen: int | None = None
         record: TicketRecord | None = None
         while True:
-            version = self._store.version()
-            if record is None or version != seen:
-                seen, record = version, self.record
+            look = partial(self._look, seen, record)
+            seen, record = yield _Asked(look, looks=True)
             if record.lapsed(self._clock.time()):
-                record = yield self._sweep
+                record = yield _Asked(self._sweep)
                 continue
             if record.state is TicketState.ANSWERED:
-                record = yield self._deliver
-            if record is not None and record.state in CLOSED:
+                record = yield _Asked(self._deliver)
+            if record.state in CLOSED:
                 return record
             left = POLL if end is None else end - self._clock.monotonic()
             if left <= 0:
@@ -219,6 +229,13 @@ class Ticket:
                 )
             yield min(POLL, left)
 
+    def _look(
+        self, seen: int | None, record: TicketRecord | None
+    ) -> tuple[int, TicketRecord]:
+        """Return the store's version, and the ticket, read again if that is new."""
+        version = self._store.version()
+        return version, self.record if record is None or version != seen else record
+
     def _sweep(self) -> TicketRecord:
         self._store.tickets.sweep()
         return self.record
@@ -226,9 +243,9 @@ class Ticket:
     def _deliver(self) -> TicketRecord:
         return self._store.tickets.deliver(self.id)
 
-    def _do(self, step: _Step, woken: threading.Event) -> TicketRecord | None:
-        if callable(step):
-            return step()
+    def _do(self, step: _Step, woken: threading.Event) -> Any:
+        if isinstance(step, _Asked):
+            return step.call()
         if self._clock is SYSTEM_CLOCK:
             woken.wait(step)
             woken.clear()
@@ -236,9 +253,12 @@ class Ticket:
             self._clock.sleep(step)
         return None
 
-    async def _ado(self, step: _Step, woken: asyncio.Event) -> TicketRecord | None:
-        if callable(step):
-            return await asyncio.to_thread(step)
+    async def _ado(self, step: _Step, woken: asyncio.Event) -> Any:
+        if isinstance(step, _Asked):
+            # A server may be far or away, which must not stop everybody's loop. A
+            # file's version is its thread's own, so it is asked for in one.
+            here = step.looks and not self._far
+            return step.call() if here else await asyncio.to_thread(step.call)
         if self._clock is SYSTEM_CLOCK:
             timer = asyncio.get_running_loop().call_later(step, woken.set)
             try:

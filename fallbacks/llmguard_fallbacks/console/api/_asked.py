@@ -117,6 +117,8 @@ class Body:
             raise WrongFieldError(
                 f"/{name}", f"must be a text of at most {_LONGEST} characters"
             )
+        if found != found.encode("utf-8", "replace").decode():
+            raise WrongFieldError(f"/{name}", "has half a surrogate pair, no character")
         if not empty and not found.strip():
             raise WrongFieldError(f"/{name}", "must say something")
         return found

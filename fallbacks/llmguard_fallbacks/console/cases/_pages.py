@@ -13,6 +13,7 @@ from llmguard.store import (
     ProposedCase,
     TicketUnknownError,
 )
+from llmguard.store.answers import encode_answer
 
 from .._problems import RefusedError
 from .._visit import Visit, require
@@ -117,6 +118,8 @@ def _object(text: str) -> dict[str, object]:
         raise ValueError(f"no JSON: {error}") from None
     if not isinstance(found, dict):
         raise ValueError("must be a JSON object, name by name")  # noqa: TRY004 - of what was posted
+    if encode_answer(found) is None:
+        raise ValueError("hold a number that JSON has not")
     return cast("dict[str, object]", found)
 
 

@@ -89,7 +89,9 @@ def _take_back(visit: Visit) -> Response:
         except LLMGuardError as error:
             problem = str(error)
     if moved is None:
-        visit.audit("version.rollback", f"{env}/{route}", detail=problem, outcome="no")
+        visit.audit(
+            "version.rollback", f"{env}/{route}", detail=problem, outcome="refused"
+        )
         return _route_response(visit, env=env, problem=problem, status=422)
     visit.audit("version.rollback", f"{env}/{route}", detail=f"{pin}: {reason}")
     told = f"r{moved.entries[-1].rev}" if moved.entries else "nothing"
