@@ -41,6 +41,7 @@ _FIND_SESSION: Final = (
     "AND s.expires_at > ? AND s.seen_at > ? AND t.revoked_at IS NULL "
     "AND coalesce(t.expires_at, 1e300) > ?"
 )
+_REVOKE: Final = "UPDATE access_tokens SET revoked_at = ? WHERE revoked_at IS NULL AND "
 _END: Final = "UPDATE access_sessions SET ended_at = ? WHERE ended_at IS NULL AND "
 
 
@@ -76,11 +77,13 @@ class SqlAccess(SqlAudit):
         return [_user(row) for row in self._database.read(sql)]
 
     def disable_user(self, name: str) -> bool:
-        """Keep a user out and end its sessions; False when there is none."""
+        """Keep a user out, ending sessions and tokens; False when there is none."""
         now = self._clock.time()
 
         def job(connection: Connection) -> bool:
             connection.execute(f"{_END}user_name = ?", (now, name))
+            # Who is let in again later is not let in with what was stolen.
+            connection.execute(f"{_REVOKE}user_name = ?", (now, name))
             sql = "UPDATE access_users SET disabled_at = ? WHERE name = ?"
             return connection.execute(sql, (now, name)).rowcount == 1
 
@@ -120,10 +123,7 @@ class SqlAccess(SqlAudit):
 
         def job(connection: Connection) -> bool:
             connection.execute(f"{_END}token_id = ?", (now, token_id))
-            sql = (
-                "UPDATE access_tokens SET revoked_at = ? "
-                "WHERE id = ? AND revoked_at IS NULL"
-            )
+            sql = f"{_REVOKE}id = ?"
             return connection.execute(sql, (now, token_id)).rowcount == 1
 
         return self._database.write(job, locks=())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, cast
 
 from ..clock import Clock
@@ -10,6 +10,7 @@ from . import _ticket_steps as steps
 from ._database import Connection, Database, Row, where
 from ._ticket_rows import decode, encode
 from .feedback import CaseState, ProposedCase, TicketLabel
+from .tickets import EVERY_ROLE
 
 __all__ = ["SqlFeedback"]
 
@@ -53,10 +54,15 @@ class SqlFeedback:
         *,
         state: CaseState = "proposed",
         function: str | None = None,
+        roles: Collection[str] | None = None,
         limit: int = 100,
     ) -> Sequence[ProposedCase]:
         """Return cases, oldest first."""
         wanted, values = where({"c.state = ?": state, "c.function = ?": function})
+        if roles is not None and EVERY_ROLE not in roles:
+            own = sorted({"", *roles})
+            wanted += f" AND t.role IN ({', '.join('?' * len(own))})"
+            values += own
         rows = self._database.read(
             f"{_CASES}{wanted} AND {_KEPT} ORDER BY c.at, c.ticket_id LIMIT ?",
             (*values, limit),

@@ -172,7 +172,7 @@ class AccessStore(Protocol):
         ...
 
     def disable_user(self, name: str) -> bool:
-        """Keep a user out and end its sessions; False when there is none."""
+        """Keep a user out, ending sessions and tokens; False when there is none."""
         ...
 
     def add_token(self, token: AccessToken, digest: str) -> AccessToken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -94,9 +94,17 @@ class FeedbackStore(Protocol):
         *,
         state: CaseState = "proposed",
         function: str | None = None,
+        roles: Collection[str] | None = None,
         limit: int = 100,
     ) -> Sequence[ProposedCase]:
-        """Return cases, oldest first; proposals whose ticket was purged are gone."""
+        """Return cases, oldest first; proposals whose ticket was purged are gone.
+
+        Args:
+            state: In this state.
+            function: Of this function; None for any.
+            roles: Of tickets that reviewers with these roles may see; None for all.
+            limit: So many at most.
+        """
         ...
 
     def decide(

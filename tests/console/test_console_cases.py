@@ -75,6 +75,22 @@ def test_deciding_needs_its_scope_and_role(
     assert {open_: "proposed", law: "proposed"} == states(store)
 
 
+def test_other_roles_cases_hide_none_of_ones_own(
+    person: People, corrected: Callable[..., str]
+) -> None:
+    """However many of them are older."""
+    for _ in range(30):
+        corrected(role="law")
+    own = corrected()
+    rev = person("rev")
+    text = rev.get("/cases/").text
+    assert own in text
+    assert "oldest are shown" not in text
+    (case,) = rev.get("/api/v1/queue/cases?limit=1").json()["cases"]
+    assert own == case["ticket_id"]
+    assert "oldest are shown" in person("all", roles=("*",)).get("/cases/").text
+
+
 def test_hidden_arguments_are_replaced(
     person: People, corrected: Callable[..., str], store: Store
 ) -> None:

@@ -74,6 +74,24 @@ def test_users_and_tokens_from_first_to_last(run: Run, url: str) -> None:
     assert ["user.disabled", "token.revoked", "token.added", "user.put"] == actions
 
 
+def test_what_is_granted_is_more(run: Run) -> None:
+    """A refusal tells this command, so it takes nothing away; `add` sets anew."""
+    run("user", "add", "ann", "--scope", "review", "--role", "law")
+    more = ("--scope", "approve", "--scope", "review", "--role", "tax")
+    assert (
+        "ann: review approve; roles law tax"
+        in run("user", "grant", "ann", *more).output
+    )
+    (one,) = loaded(run("user", "list", "--json"))
+    granted = loaded(run("user", "grant", "ann", "--role", "law", "--json"))
+    assert one == granted
+    assert "say what to give" in run("user", "grant", "ann").output
+    for name in ("ann", "nobody"):
+        run("user", "revoke", name)
+        refused = run("user", "grant", name, "--scope", "admin")
+        assert (1, True) == (refused.exit_code, f"user add {name}" in refused.output)
+
+
 def test_defaults_are_modest(run: Run) -> None:
     """A user reads and reviews; a token may be for less."""
     assert "read review; no roles" in run("user", "add", "bob").output

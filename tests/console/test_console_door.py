@@ -123,6 +123,18 @@ def test_guessing_is_slowed_down(
     assert "login.limited" in actions(store)
 
 
+def test_strangers_do_not_fill_the_audit(
+    app: Starlette, store: Store, clock: VirtualClock
+) -> None:
+    """Each row is a write to the disk: one a minute and address says it all."""
+    guesser = Person(app)
+    assert 429 == [guesser.login("x").status_code for _ in range(50)][-1]
+    assert 1 == len(store.access.audited(action="login.limited"))
+    clock.advance(60.0)
+    assert 429 == [guesser.login("x").status_code for _ in range(50)][-1]
+    assert 2 == len(store.access.audited(action="login.limited"))
+
+
 def test_a_session_is_new_after_each_login(
     app: Starlette, store: Store, add_user: Callable[..., str]
 ) -> None:
@@ -186,7 +198,7 @@ def test_scopes_are_kept_apart(
     reader = person("rita", "read", "approve", "admin")
     found = reader.get(f"/review/t/{ask()}")
     assert 403 == found.status_code
-    assert "llmguard console user add rita --scope review" in found.text
+    assert "llmguard console user grant rita --scope review" in found.text
     assert "request.refused" in actions(store)
 
 

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llmguard.store import Store
-from llmguard.store.access import AccessUser
+from llmguard.store.access import AccessUser, NewAudit
+from llmguard.testing import VirtualClock
 from llmguard_fallbacks.console._visit import Visit, require
 from llmguard_fallbacks.console.api._stream import _Sights
 
@@ -59,6 +60,18 @@ def test_a_stream_begins_no_sessions(
     visit(look)
     assert [True, True, True, False, False] == held
     assert 1 == len(store.access.audited(action="login.proxy"))
+
+
+def test_users_of_a_proxy_have_old_rows_deleted(
+    visit: Callable[[Callable[[Visit], object]], None],
+    store: Store,
+    clock: VirtualClock,
+) -> None:
+    """Where nobody ever uses the login page, their sessions begin all the same."""
+    store.access.audit(NewAudit(actor="old", action="login.ok"))
+    clock.advance(366 * 86400.0)
+    visit(lambda _: None)
+    assert ["ann"] == [one.actor for one in store.access.audited()]
 
 
 def test_a_stream_goes_by_the_roles_of_now(

@@ -326,6 +326,29 @@ def test_a_store_that_fails_says_nothing_about_itself(
         assert POLICY == found.headers["content-security-policy"]
 
 
+def test_what_was_done_is_not_said_to_be_undone(
+    app: Starlette,
+    person: Callable[..., Person],
+    ask: Callable[..., str],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A step may hold although its record, or word of it, was lost."""
+    ticket, ann = ask(), person()
+    ann.get(f"/review/t/{ticket}")
+
+    def away(*_: object, **__: object) -> object:
+        raise StoreError("gone")
+
+    monkeypatch.setattr(app.state.console.store.access, "audit", away)
+    found = ann.submit(f"/review/t/{ticket}/claim")
+    assert 503 == found.status_code
+    assert "ann" == store.tickets.get(ticket).claimed_by
+    assert "nothing was changed" not in found.text
+    assert "before you repeat" in found.text
+    assert "before you repeat" not in ann.get(f"/review/t/{ticket}").text
+
+
 def test_reading_and_acting_is_audited(
     person: Callable[..., Person], ask: Callable[..., str], store: Store
 ) -> None:
@@ -360,3 +383,15 @@ def test_old_rows_are_purged_by_use(
     Person(app).login("secret of ann")
     assert [clock.time()] == [one.at for one in store.access.audited()]
     assert (0, 0) == store.access.purge(audit_before=0.0, sessions_before=clock.time())
+
+
+def test_tidying_keeps_nobody_out(
+    app: Starlette, add_user: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting needs room too: on a full disk old rows stay, and people work."""
+
+    def full(*_: object, **__: object) -> object:
+        raise StoreError("no space left")
+
+    monkeypatch.setattr(app.state.console.store.access, "purge", full)
+    assert 303 == Person(app).login(add_user("ann")).status_code

@@ -77,6 +77,14 @@ def test_a_token_allows_what_its_user_still_may(
     assert known.access.by_token(digest) is None
 
 
+def test_who_comes_back_brings_no_old_secrets(known: Store) -> None:
+    """A user was kept out for a reason, such as a laptop that was stolen."""
+    known.access.disable_user("ann")
+    known.access.put_user(AccessUser(name="ann", scopes=("review",)))
+    assert known.access.by_token(secret_digest("secret")) is None
+    assert [True] == [one.revoked_at is not None for one in known.access.list_tokens()]
+
+
 def test_tokens_end(known: Store, clock: VirtualClock) -> None:
     """By revoking, once; by time."""
     digest = secret_digest("brief")

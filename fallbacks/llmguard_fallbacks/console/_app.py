@@ -18,6 +18,7 @@ from llmguard.errors import StoreError
 from llmguard.store import Store, open_store
 
 from ._console import Console
+from ._door import SAFE
 from ._login import home, login_page, login_post, logout, session, to_login
 from ._problems import LoginNeededError, RefusedError
 from ._section import Section
@@ -174,12 +175,15 @@ async def _away(request: Request, error: Exception) -> Response:
     import logging
 
     logging.getLogger("llmguard.console").warning("the store failed: %s", error)
+    # What was under way may have been done all the same: its record was lost, or word
+    # of it.
+    unsure = "" if request.method in SAFE else ", before you repeat what you did"
     return await _told(
         request,
         RefusedError(
             503,
-            "the store cannot be used just now; nothing was changed. Whoever runs it "
-            "looks with `llmguard store check`",
+            f"the store cannot be used just now; look again in a moment{unsure}. "
+            "Whoever runs it looks with `llmguard store check`",
             code="store",
             headers={"Retry-After": "5"},
         ),

@@ -6,7 +6,8 @@ import dataclasses
 import getpass
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
@@ -30,7 +31,17 @@ __all__ = ["audit", "purge", "sessions", "token", "user"]
 
 _DAY = 86400.0
 _PREFIX = "llmguard_"
+_Command = Callable[..., Any]
 
+
+def _scope(help_: str) -> Callable[[_Command], _Command]:
+    kind = click.Choice(SCOPES)
+    return click.option("--scope", "scopes", multiple=True, type=kind, help=help_)
+
+
+_role = click.option(
+    "--role", "roles", multiple=True, help="A queue role, or `*` for all; repeat."
+)
 _json = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout."
 )
@@ -48,16 +59,8 @@ def user() -> None:
     epilog=examples("llmguard console user add ada --scope review --role billing"),
 )
 @click.argument("name")
-@click.option(
-    "--scope",
-    "scopes",
-    multiple=True,
-    type=click.Choice(SCOPES),
-    help="What they may do; repeat. `read` and `review` by default.",
-)
-@click.option(
-    "--role", "roles", multiple=True, help="A queue role, or `*` for all; repeat."
-)
+@_scope("What they may do; repeat. `read` and `review` by default.")
+@_role
 @_json
 @store_of_group
 @click.pass_obj
@@ -69,7 +72,7 @@ def add_user(
     roles: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Add a user, or change what one may do (also one that was disabled)."""
+    """Add a user, or set anew what one may do (also one that was disabled)."""
     if not name.strip() or name != name.strip() or len(name) > 200:  # noqa: PLR2004 - a name
         raise click.UsageError(f"NAME is {name!r}; give 1 to 200 characters")
     store = open_store(url)
@@ -81,12 +84,55 @@ def add_user(
             created_by=getpass.getuser(),
         )
     )
-    _note(store, "user.put", name, f"scopes {' '.join(made.scopes)}")
+    _put(store, made, as_json=as_json)
+    if not as_json:
+        _say(f"Next: `llmguard console token add {name}`")
+
+
+def _known(store: Store, name: str) -> AccessUser:
+    found = store.access.get_user(name)
+    if found is None or found.disabled_at is not None:
+        raise click.ClickException(
+            f"no user {name!r} may come in; `llmguard console user add {name}` first"
+        )
+    return found
+
+
+def _put(store: Store, made: AccessUser, *, as_json: bool) -> None:
+    _note(store, "user.put", made.name, f"scopes {' '.join(made.scopes)}")
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(made), indent=2))
-        return
-    _say(f"{made.name}: {_scopes(made.scopes)}; {_roles(made.roles)}")
-    _say(f"Next: `llmguard console token add {name}`")
+    else:
+        _say(f"{made.name}: {_scopes(made.scopes)}; {_roles(made.roles)}")
+
+
+@user.command(
+    "grant", epilog=examples("llmguard console user grant ada --scope approve")
+)
+@click.argument("name")
+@_scope("One; repeat.")
+@_role
+@_json
+@store_of_group
+@click.pass_obj
+def grant_user(
+    url: str | None,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    roles: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Give a user more scopes or roles, and take none away."""
+    if not scopes and not roles:
+        raise click.UsageError("say what to give: --scope or --role")
+    store = open_store(url, create=False)
+    known = _known(store, name)
+    all_scopes = tuple(dict.fromkeys((*known.scopes, *scopes)))
+    all_roles = tuple(dict.fromkeys((*known.roles, *roles)))
+    more = dataclasses.replace(known, scopes=all_scopes, roles=all_roles)
+    made = store.access.put_user(more)
+    _put(store, made, as_json=as_json)
 
 
 @user.command("list", epilog=examples("llmguard console user list --json"))
@@ -135,13 +181,7 @@ def token() -> None:
     ),
 )
 @click.argument("name")
-@click.option(
-    "--scope",
-    "scopes",
-    multiple=True,
-    type=click.Choice(SCOPES),
-    help="Only these of the user's scopes; repeat. All by default.",
-)
+@_scope("Only these of the user's scopes; repeat. All by default.")
 @click.option("--label", default="", help="What it is for.")
 @click.option(
     "--days", type=click.FloatRange(0.001), help="It ends after so many days."
@@ -160,11 +200,7 @@ def add_token(
 ) -> None:
     """Make a token for a user. It is printed once; only its digest is kept."""
     store = open_store(url, create=False)
-    owner = store.access.get_user(name)
-    if owner is None or owner.disabled_at is not None:
-        raise click.ClickException(
-            f"no user {name!r} may come in; `llmguard console user add {name}` first"
-        )
+    owner = _known(store, name)
     now = SYSTEM_CLOCK.time()
     secret = _PREFIX + secrets.token_urlsafe(32)
     made = store.access.add_token(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from llmguard.clock import Clock
+from llmguard.errors import StoreError
 from llmguard.store import Store
 
 from ._door import Door
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["THEME", "Console"]
 
+_LOG: Final = logging.getLogger("llmguard.console")
 THEME: Final = "llmguard_theme"
 _DAY: Final = 86400.0
 _TIDY: Final = _DAY / 4
@@ -58,6 +61,7 @@ class Console:
         self.door = Door(store, settings, clock)
         self.rate = Limiter(settings.rate, clock=clock)
         self.logins = Limiter(settings.login_rate, clock=clock)
+        self.limited = Limiter(1, clock=clock)
         self.links = Links(clock=clock)
         self.pulse = Pulse(store, streams=settings.streams)
         self._tidied: float | None = None
@@ -127,7 +131,11 @@ class Console:
             if self._tidied is not None and now - self._tidied < _TIDY:
                 return
             self._tidied = now
-        self.store.access.purge(
-            audit_before=now - self.settings.audit_days * _DAY,
-            sessions_before=now - self.settings.session_days * _DAY,
-        )
+        try:
+            self.store.access.purge(
+                audit_before=now - self.settings.audit_days * _DAY,
+                sessions_before=now - self.settings.session_days * _DAY,
+            )
+        except StoreError as error:
+            # A full disk must not keep anybody from coming in.
+            _LOG.warning("old rows stay for now: %s", error)

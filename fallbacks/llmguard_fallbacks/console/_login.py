@@ -53,7 +53,10 @@ async def login_post(request: Request) -> Response:
     address = console.door.address(request)
     wait = console.logins.wait(address)
     if wait:
-        await _told(console, address, "login.limited", "refused", "too many attempts")
+        # Once a minute: strangers must not fill the audit.
+        if not console.limited.wait(address):
+            why = "too many attempts"
+            await _told(console, address, "login.limited", "refused", why)
         raise RefusedError(
             429,
             f"too many attempts to log in; wait {wait} s",
@@ -153,7 +156,7 @@ def home(visit: Visit) -> Response:
     raise RefusedError(
         403,
         f"{visit.principal.name!r} has no scope that any page needs; an administrator "
-        f"runs `llmguard console user add {visit.principal.name} --scope read`",
+        f"runs `llmguard console user grant {visit.principal.name} --scope read`",
         code="scope_needed",
     )
 

@@ -190,6 +190,7 @@ def require(
             )
             response = await _run(handler, visit)
             if cookie is not None:
+                await run_in_threadpool(console.tidy)
                 set_cookie(response, cookie)
             return response
 
@@ -223,7 +224,7 @@ async def _allow(
             403,
             f"this needs the scope `{scope}`, which {principal.name!r} does not have; "
             "an administrator gives it: "
-            f"`llmguard console user add {principal.name} --scope {scope}`",
+            f"`llmguard console user grant {principal.name} --scope {scope}`",
             code="scope_needed",
         )
 

@@ -157,10 +157,11 @@ def ticket_of(visit: Visit) -> TicketRecord:
         raise RefusedError(404, "there is no such ticket", code="unknown") from None
     if not visit.principal.sees(record.role):
         visit.audit("ticket.refused", record.id, detail="role", outcome="refused")
+        name = visit.principal.name
         raise RefusedError(
             403,
             f"this ticket is for the role {record.role!r}; an administrator gives it: "
-            f"`llmguard console user add {visit.principal.name} --role {record.role}`",
+            f"`llmguard console user grant {name} --role {record.role}`",
             code="role_needed",
         )
     return record
