@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +23,7 @@ from llmguard.monitor.drift import (
     first_alarms,
     freeze,
 )
-from llmguard.monitor.drift._context import Learnt, _predict
+from llmguard.monitor.drift._context import Learnt, _predict, _same
 from llmguard.monitor.drift._embed import WORDS, hash_words
 from llmguard.monitor.drift._families import MarkFit
 from llmguard.monitor.drift._mix import Mix, Mixing
@@ -147,7 +148,7 @@ def test_predictions_are_of_models_that_never_saw_the_row() -> None:
     bags -= bags.mean(axis=0)
     values = bags @ rng.normal(size=(5, 3)) + 0.1 * rng.normal(size=(60, 3))
     values -= values.mean(axis=0)
-    unseen, weights = _predict(bags, values)
+    unseen, weights = _predict(bags, values, np.arange(60))
     for i in range(60):
         rest = np.arange(60) != i
         gram = bags[rest].T @ bags[rest] + np.eye(5)
@@ -157,11 +158,49 @@ def test_predictions_are_of_models_that_never_saw_the_row() -> None:
     assert np.allclose(whole, bags.T @ weights)
 
 
+def test_a_prompt_that_came_thrice_is_left_out_thrice() -> None:
+    """The closed form against fitting anew without all rows of the same prompt."""
+    rng = np.random.default_rng(13)
+    distinct = rng.normal(size=(40, 5)) * 0.6
+    prompt = np.concatenate([np.arange(40), np.repeat(np.arange(8), 2)])
+    bags = distinct[prompt]
+    bags -= bags.mean(axis=0)
+    values = bags @ rng.normal(size=(5, 3)) + 0.3 * rng.normal(size=(56, 3))
+    values -= values.mean(axis=0)
+    same = _same(bags)
+    unseen, _ = _predict(bags, values, same)
+    for i in range(56):
+        rest = same != same[i]
+        assert rest.sum() in {53, 55}
+        gram = bags[rest].T @ bags[rest] + np.eye(5)
+        anew = bags[i] @ np.linalg.solve(gram, bags[rest].T @ values[rest])
+        assert np.allclose(anew, unseen[i], rtol=0.1, atol=0.05)
+
+
+def test_answers_to_prompts_that_come_again_are_not_known_by_heart() -> None:
+    """Each ticket thrice in the baseline: new tickets scatter as these did."""
+    rng = random.Random(14)
+    ends = ["".join(pair) for pair in itertools.product("bcdfghjklm", repeat=2)]
+    # Hardly two tickets are alike.
+    words = {topic: [topic + end for end in ends] for topic in TOPICS}
+    thrice = [row for _ in range(134) for row in [_row(rng, EVEN, words=words)] * 3]
+    rng.shuffle(thrice)
+    made = freeze(thrice, EXTRACTOR, function="f", pin="p", calibration=QUICK)
+    fresh = Rows.of([_row(rng, EVEN, words=words) for _ in range(600)])
+    left = made.fits["style"].project(fresh, made.context.read(fresh))
+    own = Learnt.of(Rows.of(thrice)).seen
+    inside = made.fits["style"].project(Rows.of(thrice), own)
+    assert np.square(left).sum() / 600 < 1.5 * np.square(inside).sum() / len(thrice)
+    assert made.mix is not None
+    new = made.context.strangeness(fresh).mean()
+    assert 0.8 < new / made.mix.strange[0] < 1.2
+
+
 def test_what_prompts_do_not_predict_is_not_predicted() -> None:
     """Noise gets no prediction at all, so nothing is explained away by it."""
     rng = np.random.default_rng(10)
     bags = rng.normal(size=(400, 20)) * 0.2
-    unseen, weights = _predict(bags, rng.normal(size=(400, 2)))
+    unseen, weights = _predict(bags, rng.normal(size=(400, 2)), np.arange(400))
     assert 0 == np.abs(unseen).sum() == np.abs(weights).sum()
 
 

@@ -6,8 +6,9 @@ Documentation 28, 1972), predict the numbers of the outputs by kernel ridge regr
 and the prompt's length, are the context that every family is conditioned on.
 
 For the baseline's own outputs each prediction is that of a model which never saw the
-output: the closed form of leaving one out. So nothing is explained by having been
-learnt by heart, and a number that prompts do not predict gets no prediction at all.
+output, nor another one to the same prompt: the closed form of leaving one out, and its
+copies with it. So nothing is explained by having been learnt by heart, and a number
+that prompts do not predict gets no prediction at all.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import Final
 import numpy as np
 
 from ._embed import WORDS
-from ._rows import Flags, Floats, Rows
+from ._rows import Flags, Floats, Order, Rows
 
 __all__ = ["CONTEXT", "Context", "Learnt", "regress"]
 
-CONTEXT: Final = "words-loo/1"
+CONTEXT: Final = "words-loo/2"
 """Version of the conditioning; baselines are bound to it."""
 
 _COMPONENTS: Final = 16
@@ -34,7 +35,8 @@ _WORTH: Final = 0.98
 _FAINT: Final = 1e-3
 _PENALTY: Final = 50.0
 _LEAST: Final = 1e-3
-"""Smallest spread of a component: prompts that never vary have no axes to speak of."""
+"""Smallest spread of a component, and share of a row's weight that others have: prompts
+that never vary have no axes to speak of."""
 _NOTHING: Final = 1e-9
 
 
@@ -133,7 +135,8 @@ class Learnt:
         bags = _weighted(rows.prompts, rarity)
         mean = bags.mean(axis=0)
         bags -= mean
-        unseen, weights = _predict(bags, _targets(rows))
+        same = _same(rows.prompts)
+        unseen, weights = _predict(bags, _targets(rows), same)
         turn = _directions(unseen)
         axes = bags.T @ weights @ turn
         seen = np.column_stack([unseen @ turn, rows.sizes])
@@ -149,7 +152,7 @@ class Learnt:
             context=context,
             seen=context.standard(seen),
             full=context.read(rows),
-            strange=_strangeness(rows.prompts, rarity, rows.prompts.sum(axis=0) == 1),
+            strange=_strangeness(rows.prompts, rarity, _once(rows.prompts, same)),
             marks=back,
         )
 
@@ -193,13 +196,34 @@ def _targets(rows: Rows) -> Floats:
     return np.hstack([(style - style.mean(axis=0)) / spread, topics])
 
 
-def _predict(bags: Floats, values: Floats) -> tuple[Floats, Floats]:
+def _same(bags: Floats) -> Order:
+    """Return which distinct prompt each row has, n indices."""
+    number: dict[bytes, int] = {}
+    return np.array([number.setdefault(bag.tobytes(), len(number)) for bag in bags])
+
+
+def _once(bags: Floats, same: Order) -> Flags:
+    """Tell of each bucket whether one distinct prompt alone has it."""
+    first = np.unique(same, return_index=True)[1]
+    alone: Flags = bags[first].sum(axis=0) == 1
+    return alone
+
+
+def _predict(bags: Floats, values: Floats, same: Order) -> tuple[Floats, Floats]:
     """Return each row's prediction by the others, and the dual weights of all, n x d.
+
+    Rows of the same prompt are left out together: a desk that is asked the same thing
+    thrice would otherwise know its answers by heart. For m equal rows the block of the
+    hat matrix is the leverage h in every place, so that the prediction of a model
+    without them is (fitted - h * sum of their values) / (1 - m * h).
 
     The penalty is chosen for each value by the error on rows left out; infinity, which
     predicts nothing, among them.
     """
-    n = len(bags)
+    n, copies = len(bags), np.bincount(same)[same]
+    sums = np.zeros((int(same.max()) + 1, values.shape[1]))
+    np.add.at(sums, same, values)
+    whole = sums[same]
     power, basis = _spectrum(bags)
     turned = basis.T @ values
     best: Floats = _WORTH * (values**2).mean(axis=0)
@@ -209,7 +233,8 @@ def _predict(bags: Floats, values: Floats) -> tuple[Floats, Floats]:
         leverage = (basis**2) @ shrink
         fitted = basis @ (shrink[:, None] * turned)
         # The mean was estimated too, which costs each row another 1 / n.
-        left = (fitted - leverage[:, None] * values) / (1 - leverage - 1 / n)[:, None]
+        kept = np.maximum(1 - copies * (leverage + 1 / n), _LEAST)
+        left = (fitted - leverage[:, None] * whole) / kept[:, None]
         error: Floats = ((values - left) ** 2).mean(axis=0)
         better: Flags = error < best
         best = np.where(better, error, best)
