@@ -118,7 +118,7 @@ def status(
 def _shown(one: SloStatus) -> str:
     head = f"{one.function}  {one.objective.name}: {one.word.upper()}"
     rows = [
-        ("version", "good / events", "share", "95 % interval", "budget left", "burns"),
+        ("version", "good / events", "share", "95 % interval", "error budget", "burns"),
         *[_version(each, "all") for each in (one.overall, *one.versions)],
     ]
     lines = [head, f"  owes {one.objective.sentence()}", table(rows)]
@@ -132,13 +132,13 @@ def _shown(one: SloStatus) -> str:
 def _version(one: VersionStatus, empty: str) -> tuple[str, ...]:
     burns = [f"{window} {rate:.1f}x" for window, rate in one.burns.items() if rate]
     if one.share is None:
-        return (one.pin or empty, "0 / 0", "-", "-", "100 %", "")
+        return (one.pin or empty, "0 / 0", "-", "-", "-", "")
     return (
         one.pin or empty,
         f"{one.good} / {one.total}",
         f"{100 * one.share:.3f} %",
         f"{100 * one.low:.2f} - {100 * one.high:.2f} %",
-        f"{100 * one.budget_left:.1f} %",
+        one.budget_words,
         ", ".join(burns),
     )
 

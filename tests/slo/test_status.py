@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmguard import slo
 from llmguard.errors import ConfigError
 from llmguard.monitor import alerts
 from llmguard.monitor.slo import look, statuses, watch
+from llmguard.monitor.slo._budget import budget_words
 from llmguard.monitor.slo._status import wilson
 from llmguard.monitor.slo._watch import PERIOD, _each_exchange
 from llmguard.monitor.slo._week import weeks
@@ -76,6 +79,7 @@ def test_attainment_and_budget(book: Book) -> None:
     [one] = statuses(book.store, "prod", now=book.now)
     assert (one.overall.good, one.overall.total) == (1085, 1100)
     assert one.overall.budget_left == pytest.approx(1 - 15 / 11)
+    assert one.overall.budget_words == "spent 1.4 times (15 bad, 11 allowed)"
     assert [(v.pin, v.good, v.total) for v in one.versions] == [
         ("p-1", 995, 1000),
         ("p-2", 90, 100),
@@ -217,3 +221,31 @@ def test_the_keeper_looks_by_itself(
     assert [one.message for one in caplog.records] == [
         "objectives are not watched: no such file"
     ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "budget", "words"),
+    [
+        (0, 0, 0.001, "100 % left (none bad)"),
+        (0, 5_000, 0.001, "100 % left (none bad)"),
+        (1, 1, 0.001, "spent (1 bad of 1; it takes 1,000 to allow one)"),
+        (2, 999, 0.001, "spent (2 bad of 999; it takes 1,000 to allow one)"),
+        (1, 1_000, 1 - 0.999, "0 % left (1 bad, 1 allowed)"),
+        (5, 1_000, 0.01, "50 % left (5 bad, 10 allowed)"),
+        (15, 1_100, 0.01, "spent 1.4 times (15 bad, 11 allowed)"),
+        (12_000, 20_000, 0.005, "spent 120 times (12,000 bad, 100 allowed)"),
+    ],
+)
+def test_a_budget_in_words(bad: int, total: int, budget: float, words: str) -> None:
+    """What a person reads at night: how often, of how many, and no -99,900 %."""
+    assert words == budget_words(bad, total, budget)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(1e-6, 0.5))
+def test_budget_words_say_spent_where_it_is(bad: int, good: int, budget: float) -> None:
+    """Never a negative number; `spent` exactly where nothing is left."""
+    total = bad + good
+    words = budget_words(bad, total, budget)
+    assert "-" not in words
+    left = 1 - bad / (total * budget) if total else 1.0
+    assert abs(left) < 1e-6 or words.startswith("spent") is (left < 0)

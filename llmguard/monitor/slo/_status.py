@@ -12,6 +12,7 @@ from ...errors import ConfigError
 from ...store import CountRow, Store
 from ...store.counts import HOUR, MINUTE
 from ...telemetry.objectives import Objective
+from ._budget import budget_words
 from ._burn import (
     RULES,
     Firing,
@@ -40,6 +41,7 @@ class VersionStatus:
         total: All events.
         low: Lower end of the 95 % interval of the share of good events (Wilson).
         high: Upper end.
+        budget: Share of the events that may be bad.
         budget_left: Share of the error budget that is left; below 0 when it is spent.
         burns: Burn rate by window, `5m` to `3d`.
         firing: The most urgent rule that fires, or None.
@@ -50,6 +52,7 @@ class VersionStatus:
     total: int
     low: float
     high: float
+    budget: float
     budget_left: float
     burns: Mapping[str, float]
     firing: Firing | None
@@ -63,6 +66,11 @@ class VersionStatus:
     def bad(self) -> int:
         """Bad events."""
         return self.total - self.good
+
+    @property
+    def budget_words(self) -> str:
+        """Say what is left of the budget, or how often it was spent, with counts."""
+        return budget_words(self.bad, self.total, self.budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +119,10 @@ def _document(one: VersionStatus) -> dict[str, Any]:
         "total": one.total,
         "share": one.share,
         "interval": [one.low, one.high],
+        "bad": one.bad,
+        "allowed": one.total * one.budget,
         "budget_left": one.budget_left,
+        "budget": one.budget_words,
         "burn_rates": dict(one.burns),
         "firing": None
         if firing is None
@@ -246,6 +257,7 @@ def _version(
         total=total,
         low=low,
         high=high,
+        budget=objective.budget,
         budget_left=1.0 - spent,
         burns={
             span_words(seconds): burn_rate(

@@ -81,7 +81,7 @@ def _alert(
             f"{firing.rule.words}: the budget of '{objective.sentence()}' burns "
             f"{firing.long_burn:.1f} and {firing.short_burn:.1f} times too fast "
             f"(limit {firing.rule.factor(objective.window):.3g}); "
-            f"{max(0.0, one.budget_left):.0%} of it is left."
+            f"over its whole window it is {one.budget_words}."
         )
     return alerts.Alert(
         version=one.pin,

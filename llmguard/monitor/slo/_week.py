@@ -10,6 +10,7 @@ from typing import Any, Final
 from ...store import CountRow, Event, Store
 from ...store.counts import HOUR
 from ...telemetry.objectives import Objective, count
+from ._budget import budget_words
 from ._status import objectives_of, wilson
 
 __all__ = ["WEEK", "SloWeek", "weeks"]
@@ -45,6 +46,12 @@ class SloWeek:
         if not self.total:
             return 0.0
         return (self.total - self.good) / (self.total * self.objective.budget)
+
+    @property
+    def budget_words(self) -> str:
+        """Say what is left of a week's budget, or how often it was spent."""
+        bad = self.total - self.good
+        return budget_words(bad, self.total, self.objective.budget)
 
     @property
     def met(self) -> bool | None:

@@ -33,7 +33,7 @@ def week_markdown(week: SloWeek) -> str:
         f"- Owes {objective.sentence()}. Owner: {objective.owner or 'nobody named'}.",
         (
             f"- This week: {_of(week.good, week.total)}; "
-            f"{100 * week.spent:.0f} % of a week's error budget spent."
+            f"a week's error budget: {week.budget_words}."
         ),
         f"- The week before: {_of(*week.before)}.",
     ]
