@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from store_backends import make_store
+
+from llmguard.store import Store
 
 from . import test_monitor_wiring as wiring
 from .project import broken
 
-store, told, world = wiring.store, wiring.told, wiring.world
+told, world = wiring.told, wiring.world
 WORKER = Path(__file__).parents[1] / "support" / "fleet_worker.py"
 WORKERS = 3
 
@@ -35,9 +38,26 @@ def _until(done: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the fleet's store is: a file, or a schema of a real server."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    return str(tmp_path / "store.db")
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """Open the store in the process whose monitor sees the change."""
+    made = make_store(url, durable=False)
+    yield made
+    made.close()
+
+
 @pytest.mark.slow
 def test_every_process_goes_back_with_the_one_that_saw_it(
     world: Callable[..., wiring.World],
+    url: str,
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -45,7 +65,7 @@ def test_every_process_goes_back_with_the_one_that_saw_it(
     w = world(v2=broken(0.6))
     w.upgrade()
     log = tmp_path / "fleet.jsonl"
-    env = {**os.environ, "LLMGUARD_STORE": str(tmp_path / "store.db")}
+    env = {**os.environ, "LLMGUARD_STORE": url}
     workers = [
         subprocess.Popen([sys.executable, str(WORKER), str(log)], cwd=tmp_path, env=env)
         for _ in range(WORKERS)

@@ -17,7 +17,7 @@ from llmguard.monitor import Monitor, Responder, alerts
 from llmguard.monitor.alerts import Alert
 from llmguard.monitor.drift import Calibration
 from llmguard.pins.routing import Routed, RoutingTable
-from llmguard.store import SqliteStore
+from llmguard.store import SqliteStore, Store
 from llmguard.testing import HttpError
 
 from .project import RULED, Triage, Watched, broken, inverted, ticket
@@ -49,7 +49,7 @@ class World:
     """A watched function under one runtime, one store and one monitor."""
 
     def __init__(
-        self, root: Path, store: SqliteStore, runtime: Runtime, **answers: Any
+        self, root: Path, store: Store, runtime: Runtime, **answers: Any
     ) -> None:
         self.runtime, self.store = runtime, store
         self.watched = Watched(root, store, **answers)
@@ -102,7 +102,7 @@ class World:
 @pytest.fixture
 def world(
     tmp_path: Path,
-    store: SqliteStore,
+    store: Store,
     runtime: Runtime,
     monkeypatch: pytest.MonkeyPatch,
     told: list[Alert],
