@@ -2,16 +2,18 @@
 
     python benchmarks/monitor_load.py               all parts, about six minutes
     python benchmarks/monitor_load.py --quick       a smoke test
-    python benchmarks/monitor_load.py --soak-only   200,000 calls under a changing mix
+    python benchmarks/monitor_load.py --soak-only   400,000 outputs under changing mixes
+    python benchmarks/monitor_load.py --no-soak     the others, about three minutes
 
 `cost`: one guarded call with the monitor on against the same call without, in turns;
 the provider answers at once. The budget is 15 microseconds. `flood`: 10,000 outputs a
 second are offered for 60 seconds from an event loop, at the default 20 evaluations a
-second; queue, memory, counts and the loop's lag are printed. `soak`: recorded answers
-of the embedded `triage-1.0`, resampled (200,000 real calls would take most of a day),
-under a mix of tickets that changes every 2,000 calls; nothing has changed, so every
-alarm is false and no breaker may trip. Alarms that are not raised because other inputs
-explain them are counted apart.
+second; queue, memory, counts and the loop's lag are printed. `soak`: real answers of
+the embedded `triage-1.0` to 3,000 composed tickets, resampled (400,000 real calls would
+take a day), under mixes of tickets that change every 2,000 outputs, each of 40
+baselines followed for 10,000; nothing has changed, so every alarm is false and no
+breaker may trip. Alarms that are not raised because other inputs explain them are
+counted apart.
 """
 
 from __future__ import annotations
@@ -22,32 +24,23 @@ import random
 import resource
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from _measure import Case, inline, interleave, machine, many, options, spread, table
+from _monitor_soak import soak
 from pydantic import BaseModel
 
 from llmguard import INJECTED, Model, Pin, contract, pinned
 from llmguard.adapters import Request, register_provider
-from llmguard.breaker import VersionBreaker
 from llmguard.monitor import Monitor
 from llmguard.monitor._intake import Intake
-from llmguard.monitor.drift import (
-    Calibration,
-    Extractor,
-    Follower,
-    fields_of,
-    freeze,
-)
 from llmguard.outcome import Attempt, Kind
 from llmguard.reply import Reply
 from llmguard.telemetry import Answer
 
 TEXT: Final = '{"name": "Ada", "age": 36}'
 BUDGET_US: Final = 15.0
-DATA: Final = Path(__file__).parents[1] / "models" / "recipe" / "data"
 
 
 class Person(BaseModel):
@@ -248,117 +241,13 @@ def flood(*, quick: bool) -> dict[str, Any]:
     return figures
 
 
-class Triage(BaseModel):
-    """What the embedded models answer."""
-
-    category: Literal["billing", "shipping", "refund", "account", "bug", "other"]
-    priority: Literal["low", "normal", "high", "urgent"]
-    needs_human: bool
-    order_id: str | None
-
-
-def recorded() -> list[tuple[str, Triage]]:
-    """Ask the real embedded model every ticket of its recipe once."""
-    from llmguard import Prompt
-
-    ground = {"order_id": r"\b(?:[A-Z]{2,3}-)?(?:\d{4}-)?\d{5}\b"}
-    pin = Pin(
-        route="triage",
-        provider="llama.cpp",
-        model="embedded:triage-1.0",
-        version_class="immutable",
-        params={"temperature": 0.0},
-        options={"prompt_format": "raw", "ground": ground},
-    )
-    prompt = Prompt("Ticket: {ticket}\nTriage:\n")
-
-    @contract(Triage)
-    @pinned(pin)
-    def triage(ticket: str, *, model: Model = INJECTED) -> Triage:
-        return model.complete(prompt.format(ticket=ticket))
-
-    texts = [
-        json.loads(line)["text"]
-        for name in ("dev", "test", "slice_legal")
-        for line in (DATA / f"{name}.jsonl").read_text("utf-8").splitlines()
-    ]
-    return [(text, triage(text)) for text in texts]
-
-
-def soak(*, quick: bool) -> dict[str, Any]:
-    """Follow a version that has not changed, under tickets that do."""
-    outputs = 5_000 if quick else 200_000
-    answers = recorded()
-    schema = Triage.model_json_schema()
-    extractor = Extractor(fields=fields_of(schema))
-    rows = [
-        extractor.read(value.model_dump_json(), value.model_dump(), text)
-        for text, value in answers
-    ]
-    groups: dict[str, list[int]] = {}
-    for i, (_, value) in enumerate(answers):
-        groups.setdefault(value.category, []).append(i)
-    rng = random.Random(5)
-    base = [rows[rng.randrange(len(rows))] for _ in range(400)]
-    made = freeze(
-        base, extractor, function="soak", pin="triage-1.0", calibration=Calibration()
-    )
-    follower, breaker = Follower(made), VersionBreaker("soak|triage-1.0")
-    alarms: list[str] = []
-    held: list[str] = []
-    trips = 0
-    weights = dict.fromkeys(groups, 1.0)
-    began = time.process_time()
-    for n in range(outputs):
-        if n % 2_000 == 0:
-            weights = {name: rng.uniform(0.5, 2.0) for name in groups}
-        name = rng.choices(list(groups), list(weights.values()))[0]
-        i = rng.choice(groups[name])
-        permit = breaker.acquire()
-        breaker.report(permit, Kind.OK, elapsed=0.01, fingerprint=f"{n}")
-        trips += breaker.status.value != "closed"
-        for alarm in follower.see(rows[i]):
-            (held if alarm.confounded else alarms).append(alarm.family)
-        # As after a probe that says `same`: watching starts anew.
-        if (follower.alarmed or follower.held) and follower.outputs >= 2_000:
-            follower.restart()
-    spent = time.process_time() - began
-    rate = len(alarms) * 10_000 / outputs
-    table(
-        f"{outputs:,} outputs of an unchanged version, another mix every 2,000",
-        ("trips", "alarms", "per 10,000", "by family", "held", "by family", "us each"),
-        [
-            (
-                trips,
-                len(alarms),
-                rate,
-                _by_family(alarms),
-                len(held),
-                _by_family(held),
-                spent / outputs * 1e6,
-            )
-        ],
-    )
-    return {
-        "outputs": outputs,
-        "trips": trips,
-        "alarms": alarms,
-        "held": held,
-        "per_10k": rate,
-    }
-
-
-def _by_family(names: list[str]) -> str:
-    return ", ".join(f"{f} {names.count(f)}" for f in sorted(set(names))) or "-"
-
-
 def main() -> None:
-    given = options(__doc__.splitlines()[0], "--soak-only")
+    given = options(__doc__.splitlines()[0], "--soak-only", "--no-soak")
     figures: dict[str, Any] = {"machine": machine()}
     if not given.soak_only:
         figures["cost"] = cost(quick=given.quick)
         figures["flood"] = flood(quick=given.quick)
-    if given.soak_only or not given.quick:
+    if given.soak_only or not (given.quick or given.no_soak):
         figures["soak"] = soak(quick=given.quick)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1))
