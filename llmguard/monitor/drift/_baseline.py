@@ -26,7 +26,7 @@ LEAST: Final = 200
 LEARN: Final = 400
 """Outputs that a baseline is made of by default; 2,000 make alarms come sooner."""
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _ANEW: Final = "`llmguard monitor baseline FUNCTION PIN --drop`"
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
