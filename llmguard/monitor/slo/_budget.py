@@ -31,7 +31,7 @@ def budget_words(bad: int, total: int, budget: float) -> str:
     counts = f"{bad:,} bad, {int(allowed + _SLACK):,} allowed"
     if bad > allowed + _SLACK:
         return f"spent {_times(bad / allowed)} ({counts})"
-    return f"{100 * (1 - bad / allowed):.0f} % left ({counts})"
+    return f"{max(100 * (1 - bad / allowed), 0.0):.0f} % left ({counts})"
 
 
 def _times(ratio: float) -> str:
