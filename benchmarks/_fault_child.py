@@ -109,7 +109,7 @@ def ended(call: Call, first: str, second: str, person: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any, person: Any) -> str:
-    """Return `good`, or what the caller got instead."""
+    """Say which model answered, or what the caller got instead."""
     if isinstance(value, _Flag):
         return "flag"
     if value is None or value == "":
@@ -121,7 +121,8 @@ def _plain(value: Any, person: Any) -> str:
         )
     except ValueError:
         return "invalid"
-    return {"Ada": "good", "nobody": "last"}.get(made.name, "invalid")
+    known = {"Ada": "first", "Bob": "second", "nobody": "last"}
+    return known.get(made.name, "invalid")
 
 
 def main() -> None:

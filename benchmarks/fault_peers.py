@@ -25,7 +25,7 @@ from typing import IO, Any, Final
 from _environments import ROOT, make, python_of, weight_of
 from _measure import machine, options, report
 
-from llmguard.testing import FAULTS, Fault, FaultServer
+from llmguard.testing import FAULTS, Fault, FaultServer, ServedRequest
 
 PAGE: Final = ROOT / "docs" / "faults.md"
 LIBRARIES: Final[Mapping[str, str]] = {
@@ -37,7 +37,6 @@ LIBRARIES: Final[Mapping[str, str]] = {
     "guardrails": "guardrails-ai",
 }
 """Environments, and the distribution whose version is shown."""
-GOOD: Final = {"name": "Ada", "age": 36}
 QUICK: Final = ("ok", "500", "bad_json")
 Cells = dict[str, dict[str, Any]]
 
@@ -50,6 +49,11 @@ def install() -> None:
             print(f"{name}: not installed: {problem}")
 
 
+def _person(request: ServedRequest) -> dict[str, Any]:
+    """Answer as Ada; as Bob where the second model is asked, whose URL is `ok`'s."""
+    return {"name": "Bob" if request.fault == "ok" else "Ada", "age": 36}
+
+
 def measure(name: str, faults: Sequence[Fault]) -> Cells | str:
     """Put one library through the faults; return its cells, or why there are none."""
     python = python_of(name)
@@ -57,7 +61,7 @@ def measure(name: str, faults: Sequence[Fault]) -> Cells | str:
         return "no environment; run `python benchmarks/fault_peers.py --install`"
     child = Path(__file__).with_name("_fault_child.py")
     with (
-        FaultServer(answer=GOOD, delay=5.0, retry_after=3.0) as server,
+        FaultServer(answer=_person, delay=5.0, retry_after=3.0) as server,
         subprocess.Popen(  # noqa: S603 - our own interpreters, on constants
             [str(python), "-W", "ignore", str(child), name],
             stdin=subprocess.PIPE,
@@ -67,7 +71,7 @@ def measure(name: str, faults: Sequence[Fault]) -> Cells | str:
         ) as process,
     ):
         try:
-            while _one(server, process, FAULTS["ok"])["given"] != "good":
+            while _one(server, process, FAULTS["ok"])["given"] != "second":
                 pass  # imports take as long as they take
             return {fault.name: _one(server, process, fault) for fault in faults}
         except EOFError:
@@ -82,9 +86,7 @@ def _one(
     _stream(process.stdin).write(line)
     _stream(process.stdin).flush()
     said: dict[str, Any] = json.loads(_answer(_stream(process.stdout)))
-    requests = [one.fault for one in server.requests]
-    second = requests.count("ok") if fault.name != "ok" else 0
-    return {**said, "asked": len(requests) - second, "second": second}
+    return {**said, "asked": server.count(fault.name)}
 
 
 def _stream(stream: IO[str] | None) -> IO[str]:
@@ -105,9 +107,10 @@ def shown(cell: Mapping[str, Any], fault: Fault) -> str:
     word = cell["given"]
     if cell["kind"] == "raised":
         word = f"raises `{word}`"
-    elif word == "good":
-        bad = fault.group != "healthy"
-        word = "second model" if cell["second"] else "**accepted**" if bad else "answer"
+    elif word == "first" or fault.name == "ok":
+        word = "answer" if fault.group == "healthy" else "**accepted**"
+    elif word == "second":
+        word = "second model"
     elif word == "last":
         word = "last tier"
     elif word == "flag":

@@ -60,6 +60,13 @@ def _run(name: str, *options: object) -> str:
             id="weight",
             marks=pytest.mark.slow,
         ),
+        pytest.param(
+            "fault_peers.py", {"faults"}, id="fault-peers", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "suite_peers.py", {"suites"}, id="suite-peers", marks=pytest.mark.slow
+        ),
+        pytest.param("exercise_bench.py", {"exercise", "counts"}, id="exercise"),
         pytest.param("breaker_bench.py", {"throughput", "cpu_us"}, id="breaker"),
         pytest.param("contract_bench.py", {"cpu_us"}, id="contract"),
     ],
