@@ -83,14 +83,24 @@ def make(name: str, *, join: Iterable[str] = ()) -> str:
     joined = list(join)
     if note.exists():
         known = json.loads(note.read_text("utf-8"))
-        if known["wanted"] == wanted:
+        if known["wanted"] == wanted and known.get("source", 0) == _source(wanted):
             return _join(python, note, known, joined)
     shutil.rmtree(python.parents[1], ignore_errors=True)
     if problem := _create(python) or _install(python, wanted):
         shutil.rmtree(python.parents[1], ignore_errors=True)
         return problem
-    known = {"wanted": wanted, "joined": [], **weigh(python)}
+    known = {"wanted": wanted, "source": _source(wanted), "joined": []}
+    known |= weigh(python)
     return _join(python, note, known, joined)
+
+
+def _source(wanted: Iterable[str]) -> int:
+    """Return when our own code last changed where it is copied in, else nothing."""
+    if not any(part.startswith(str(ROOT)) for part in wanted):
+        return 0
+    folders = ("llmguard", "fallbacks", "models")
+    files = (file for part in folders for file in (ROOT / part).rglob("*.py"))
+    return max(file.stat().st_mtime_ns for file in files)
 
 
 def _join(python: Path, note: Path, known: dict[str, Any], more: list[str]) -> str:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -28,6 +29,7 @@ from _measure import machine, options, report
 from llmguard.testing import FAULTS, Fault, FaultServer, ServedRequest
 
 PAGE: Final = ROOT / "docs" / "faults.md"
+OURS: Final = "llmguard"
 LIBRARIES: Final[Mapping[str, str]] = {
     "llmguard": "llmguard-toolkit",
     "openai": "openai",
@@ -36,7 +38,7 @@ LIBRARIES: Final[Mapping[str, str]] = {
     "litellm": "litellm",
     "guardrails": "guardrails-ai",
 }
-"""Environments, and the distribution whose version is shown."""
+"""Environments, and the distribution whose version is shown; ours is this one."""
 QUICK: Final = ("ok", "500", "bad_json")
 Cells = dict[str, dict[str, Any]]
 
@@ -44,8 +46,7 @@ Cells = dict[str, dict[str, Any]]
 def install() -> None:
     """Make the environments; say what cannot be made."""
     for name in LIBRARIES:
-        joined = [] if name in {"openai", "llmguard"} else [str(ROOT)]
-        if problem := make(name, join=joined):
+        if problem := "" if name == OURS else make(name, join=[str(ROOT)]):
             print(f"{name}: not installed: {problem}")
 
 
@@ -56,7 +57,7 @@ def _person(request: ServedRequest) -> dict[str, Any]:
 
 def measure(name: str, faults: Sequence[Fault]) -> Cells | str:
     """Put one library through the faults; return its cells, or why there are none."""
-    python = python_of(name)
+    python = Path(sys.executable) if name == OURS else python_of(name)
     if not python.exists():
         return "no environment; run `python benchmarks/fault_peers.py --install`"
     child = Path(__file__).with_name("_fault_child.py")
@@ -136,6 +137,8 @@ def table(found: Mapping[str, Cells], faults: Sequence[Fault]) -> str:
 
 
 def _version(name: str) -> str:
+    if name == OURS:
+        return version(LIBRARIES[name])
     known = weight_of(name) or {"versions": {}}
     return str(known["versions"].get(LIBRARIES[name], ""))
 
