@@ -69,6 +69,9 @@ def install() -> None:
 def weights() -> dict[str, Any]:
     """Return what each environment weighs, and why some are not there."""
     found: dict[str, Any] = {name: weight_of(name) for name in SUBJECTS}
+    for one in filter(None, found.values()):  # folders of this machine
+        del one["wanted"], one["joined"]
+        one.pop("source", None)
     found["promptfoo"] = _promptfoo.weight()
     return found
 
