@@ -6,6 +6,7 @@ its deadline, and an answer nobody waits for is thrown away.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -113,7 +114,8 @@ class LLMGuardMiddleware:
             answer = self.answer_to(error, seen)
             if answer is None:
                 raise
-            return _reply(begin, answer)
+            # It may have begun a response before it called a model.
+            return _reply(begin, answer, instead_of=sys.exc_info())
 
     def _starter(
         self, start_response: StartResponse, outcomes: list[Outcome], request: Asked
@@ -181,9 +183,17 @@ def _fetch(flow: Fetch) -> Answer:
 
 
 def _reply(
-    start_response: StartResponse, answer: Answer, *, head: bool = False
+    start_response: StartResponse,
+    answer: Answer,
+    *,
+    head: bool = False,
+    instead_of: Any = None,
 ) -> Iterable[bytes]:
     headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
     phrase = HTTPStatus(answer.status).phrase
-    start_response(f"{answer.status} {phrase}", headers)
+    status = f"{answer.status} {phrase}"
+    if instead_of is None:
+        start_response(status, headers)
+    else:
+        start_response(status, headers, instead_of)
     return [b"" if head else answer.body]

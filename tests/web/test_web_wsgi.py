@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Iterator
+from io import BytesIO, StringIO
 from typing import Any
+from wsgiref.handlers import SimpleHandler
+from wsgiref.util import setup_testing_defaults
 
 import flask
 import pytest
@@ -149,6 +152,26 @@ def test_a_plain_application_under_a_script_name(store: SqliteStore) -> None:
     fine = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_X_REQUEST_ID": "r-1"}
     assert [b"fine"] == list(middleware(fine, _start(seen)))
     assert {"X-Request-ID": "r-1"} == seen[1][1]
+
+
+def test_an_application_that_had_begun_its_response(store: SqliteStore) -> None:
+    """As plain ones do before they work: the caller still gets the ticket."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        raise Deferred("01234567890abcdef", queue="q")
+
+    middleware = LLMGuardMiddleware(app, store=store, secret=SECRET)
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    out = BytesIO()
+    problems = StringIO()
+    server = SimpleHandler(BytesIO(), out, problems, environ)
+    server.run(middleware)
+    assert "" == problems.getvalue()
+    head, _, body = out.getvalue().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 202 Accepted")
+    assert "01234567890abcdef" == json.loads(body)["ticket"]
 
 
 def test_flask_reads_its_config(store: SqliteStore) -> None:
