@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import click
 
 from ..errors import LLMGuardError
+from ._late_group import LateGroup
 from ._text import examples
 
 __all__ = ["suite"]
@@ -36,33 +36,8 @@ class _Wrong(click.UsageError):
     exit_code = _ERROR
 
 
-class _Suites(click.Group):
-    """A group whose commands are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return every command."""
-        return sorted(_COMMANDS)
-
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        cmd_name: str,
-    ) -> click.Command | None:
-        """Import one command."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module = import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
-        own: object = getattr(module, cmd_name, None)
-        return cast("click.Command", getattr(module, f"{cmd_name}_command", own))
-
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """List the commands from the table, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, row[1]) for name, row in _COMMANDS.items()])
+class _Suites(LateGroup):
+    table = _COMMANDS
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run one; nothing but a verdict exits with 1 or 2."""

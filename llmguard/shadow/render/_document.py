@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as _json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final, cast
 
 from ..._nested import read_json
 from ...errors import ConfigError
+from ...suite.render._document import finite
 from .._report import Report
 
 __all__ = ["document", "json", "load"]
@@ -20,7 +20,7 @@ _FORMAT: Final = 1
 
 def document(report: Report) -> dict[str, Any]:
     """Return a report as JSON-able data; numbers without end become words."""
-    found = cast("dict[str, Any]", _finite(asdict(report)))
+    found = cast("dict[str, Any]", finite(asdict(report)))
     return {"kind": "shadow", **found, "alarm": report.alarm}
 
 
@@ -68,15 +68,3 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise ConfigError(f"{str(path)!r} is no report: it holds no object")
     return cast("Mapping[str, Any]", found)
-
-
-def _finite(value: Any) -> Any:
-    """Replace what JSON has no word for; `load` reads the words as numbers again."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        named = cast("Mapping[str, Any]", value)
-        return {str(name): _finite(each) for name, each in named.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in cast("list[Any]", value)]
-    return value

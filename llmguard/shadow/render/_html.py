@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache, partial
+from functools import partial
 from importlib import resources
 from typing import Any, Final
 
-from ...errors import ConfigError
+from ...suite.render._html import page_template
 from ...suite.render._words import tame
 from .._examples import Example
 from .._rates import Rates
@@ -22,6 +22,7 @@ from ._plots import rates_plot, strip
 __all__ = ["html", "need_jinja"]
 
 _ROWS: Final = 60
+_HERE: Final = __package__ or ""
 
 
 def html(report: Report) -> str:
@@ -36,7 +37,7 @@ def html(report: Report) -> str:
     """
     script = _source("filter.js")
     reach = max((abs(_end(row.rates)) for row in report.strata), default=0.0)
-    rendered = _template().render(
+    rendered = page_template(_HERE).render(
         report=report,
         script=script,
         policy=_policy(script),
@@ -107,20 +108,8 @@ def need_jinja() -> None:
     Raises:
         ConfigError: jinja2 is missing.
     """
-    _template()
+    page_template(_HERE)
 
 
 def _source(name: str) -> str:
-    return resources.files(__package__ or "").joinpath(name).read_text("utf-8").strip()
-
-
-@cache
-def _template() -> Any:
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise ConfigError(
-            "the HTML report needs jinja2: `pip install 'llmguard-toolkit[suite]'`"
-        ) from error
-    made = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return made.from_string(_source("page.html.j2"))
+    return resources.files(_HERE).joinpath(name).read_text("utf-8").strip()

@@ -13,14 +13,14 @@ from ..._nested import read_json
 from ...errors import ConfigError
 from .._report import Report
 
-__all__ = ["document", "json", "load"]
+__all__ = ["document", "finite", "json", "load"]
 
 _FORMAT: Final = 1
 
 
 def document(report: Report) -> dict[str, Any]:
     """Return a report as JSON-able data; numbers without end become words."""
-    return cast("dict[str, Any]", _finite(asdict(report)))
+    return cast("dict[str, Any]", finite(asdict(report)))
 
 
 def json(report: Report) -> str:
@@ -80,13 +80,13 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], st
     return cast("Mapping[str, Any]", found), name
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Replace what JSON has no word for; `load` reads the words as numbers again."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
         named = cast("Mapping[str, Any]", value)
-        return {str(name): _finite(each) for name, each in named.items()}
+        return {str(name): finite(each) for name, each in named.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in cast("list[Any]", value)]
+        return [finite(each) for each in cast("list[Any]", value)]
     return value

@@ -24,9 +24,10 @@ from ._words import (
 if TYPE_CHECKING:
     from .._report import Report
 
-__all__ = ["html", "need_jinja"]
+__all__ = ["html", "need_jinja", "page_template"]
 
 _LONG: Final = 10_000
+_HERE: Final = __package__ or ""
 
 
 def html(report: Report) -> str:
@@ -39,7 +40,7 @@ def html(report: Report) -> str:
         ConfigError: jinja2 is missing.
     """
     return tame(
-        _template().render(
+        page_template(_HERE).render(
             report=report,
             facts=facts(report),
             marks=MARKS,
@@ -71,17 +72,22 @@ def need_jinja() -> None:
     Raises:
         ConfigError: jinja2 is missing.
     """
-    _template()
+    page_template(_HERE)
 
 
 @cache
-def _template() -> Any:
+def page_template(package: str) -> Any:
+    """Return the template `page.html.j2` of a package; everything put in is escaped.
+
+    Raises:
+        ConfigError: jinja2 is missing.
+    """
     try:
         from jinja2 import Environment
     except ImportError as error:
         raise ConfigError(
             "the HTML report needs jinja2: `pip install 'llmguard-toolkit[suite]'`"
         ) from error
-    source = resources.files(__package__ or "").joinpath("page.html.j2")
+    source = resources.files(package).joinpath("page.html.j2")
     made = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return made.from_string(source.read_text("utf-8"))
+    return made.from_string(source.read_text("utf-8").strip())
