@@ -10,7 +10,7 @@ import pytest
 from llmguard.errors import ConfigError
 from llmguard.pins import Pin
 from llmguard.suite import Suite, run
-from llmguard.suite.render._html import _template, need_jinja
+from llmguard.suite.render._html import need_jinja, page_template
 from llmguard.testing import FakeModel
 
 
@@ -34,6 +34,6 @@ def test_scipy_is_missed_before_the_first_call(
 def test_jinja_is_missed_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's extra is asked for before anything is run for it."""
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    _template.cache_clear()
+    page_template.cache_clear()
     with pytest.raises(ConfigError, match=r"llmguard-toolkit\[suite\]"):
         need_jinja()
