@@ -1,4 +1,4 @@
-"""A verb whose commands are imported when they are used, so that `--help` is fast."""
+"""Groups whose commands are imported when they are used, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -8,10 +8,28 @@ from typing import ClassVar, cast
 
 import click
 
-__all__ = ["LateGroup"]
+__all__ = ["LateGroup", "NamingGroup"]
 
 
-class LateGroup(click.Group):
+class NamingGroup(click.Group):
+    """A group that names what was meant, though it holds no commands yet."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or say which one is called almost so."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if near and near[0] not in error.message:
+                error.message = f"{error.message} Did you mean {near[0]!r}?"
+            raise
+
+
+class LateGroup(NamingGroup):
     """Finds command `x` in a module of this package: `x_command`, else `x`.
 
     Attributes:
@@ -43,6 +61,5 @@ class LateGroup(click.Group):
     ) -> None:
         """List the commands from the table, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, self.table[name][1]) for name in sorted(self.table)]
-            )
+            rows = sorted((name, row[1]) for name, row in self.table.items())
+            formatter.write_dl(rows)

@@ -16,6 +16,7 @@ import click
 
 from .._version import __version__
 from ..errors import LLMGuardError, LockError
+from ._late_group import NamingGroup
 from ._text import examples
 
 __all__ = ["cli", "main"]
@@ -86,7 +87,7 @@ _ELSEWHERE: Final = {
 }
 
 
-class _Verbs(click.Group):
+class _Verbs(NamingGroup):
     """A group whose commands are imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

@@ -112,6 +112,16 @@ def test_options_mean_the_same_everywhere(name: str) -> None:
     assert 1 == len(told)
 
 
+@pytest.mark.parametrize(
+    ("line", "meant"), [("statsu", "status"), ("suite rnu", "run")]
+)
+def test_a_slip_is_answered_with_what_was_meant(line: str, meant: str) -> None:
+    """Groups that import their commands late name them all the same."""
+    with pytest.raises(click.UsageError) as caught:
+        cli.main(line.split(), standalone_mode=False)
+    assert f"Did you mean {meant!r}?" in caught.value.format_message()
+
+
 def test_a_store_may_be_named_last(folder: Path) -> None:
     """`--store` is taken by the group and by each of its commands."""
     del folder
