@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from .._version import DOCS
 from ..errors import ConfigError
 from ..pins import Lock, Pin, prepare, to_text
 
@@ -123,7 +124,7 @@ def _file(
 
 def _pyproject(root: Path) -> Step:
     path = root / "pyproject.toml"
-    why = "where suites are; every setting is in docs/pins.md"
+    why = f"where suites are; every setting: {DOCS}/pins.md"
     if not path.exists():
         return Step(path=path.name, do="create", why=why, text=_TABLE)
     text = path.read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .._version import DOCS
 from ..pins import Finding, Lock
 from ._suite_changed import lock_changes
 
@@ -168,6 +169,6 @@ def _finding(route: str, pin: str, message: str, repair: str = "") -> Finding:
         pin=pin,
         message=f"{pin} of route {route!r}: {message}",
         repair=repair
-        or "run the suites in this job (docs/ci-gate.md), or leave it to another: "
+        or f"run the suites in this job ({DOCS}/ci-gate.md), or leave it to another: "
         "`--no-evidence`",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from .._version import DOCS
 from ..suite import Evidence, Suite, Verdict, all_suites, find_evidence
 from .request import Request, failed, passed, unknown
 from .settings import SuiteRule
@@ -62,7 +63,7 @@ def _no_suite(
         _GATE,
         f"no suite is declared for route {request.route!r}, so nothing says how "
         f"{request.pin.id} behaves",
-        "write one (docs/suites.md) and declare it under `[tool.llmguard] suites`; or "
+        f"write one ({DOCS}/suites.md), declare it under `[tool.llmguard] suites`; or "
         f"say that none is asked for: `[tool.llmguard.gates.{request.to}] suite = "
         "false`",
     )
