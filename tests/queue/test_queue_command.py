@@ -63,7 +63,8 @@ def test_list(run: Run, ask: Ask, store: SqliteStore) -> None:
         "WHAT",
     ]
     assert lines[1].startswith(f"{second}  open     1    in 1h")
-    assert lines[1].endswith("rules: schema  where is my parcel \\x1b[31mred")
+    why = "remote: timeout, rules: schema"
+    assert lines[1].endswith(f"{why}  where is my parcel \\x1b[31mred")
     assert lines[2].startswith(f"{first}  claimed  0    -")
     assert "bob" in lines[2]
     store.tickets.cancel(second, actor="app", reason="test")
