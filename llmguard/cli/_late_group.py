@@ -24,9 +24,10 @@ class NamingGroup(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            if near and near[0] not in error.message:
-                error.message = f"{error.message} Did you mean {near[0]!r}?"
-            raise
+            told = error.format_message()
+            if not near or near[0] in told:
+                raise
+            raise click.UsageError(f"{told} Did you mean {near[0]!r}?", ctx) from error
 
 
 class LateGroup(NamingGroup):
