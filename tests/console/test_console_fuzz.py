@@ -58,7 +58,7 @@ class Target:
         """Return all that the store holds, requests' own traces aside."""
         with raw(self.url) as connection:
             return [
-                (name, connection.execute(f"SELECT * FROM {name}").fetchall())  # noqa: S608 - names of tables
+                (name, sorted(connection.execute(f"SELECT * FROM {name}"), key=repr))  # noqa: S608 - names of tables
                 for name in _tables(connection, self.url)
             ]
 
