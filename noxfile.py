@@ -251,6 +251,13 @@ def _judge(session: nox.Session, audited: list[dict[str, Any]]) -> None:
 
 
 @nox.session(python=PYTHONS[0], default=False)
+def sabotage(session: nox.Session) -> None:
+    """Take the defences of the security page away, and see their tests fail."""
+    _install(session, "test")
+    session.run("python", "tests/mutation/sabotage.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], default=False)
 def audit(session: nox.Session) -> None:
     """Ask whether a pinned version is known to be vulnerable; needs the network."""
     session.install("pip-audit>=2.7")

@@ -140,6 +140,28 @@ def test_templates_reach_into_nothing(template: str) -> None:
         Prompt(template)
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ given.__class__ }}",
+        "{{ given.__class__.__mro__[1].__subclasses__() }}",
+        "{{ given.append.__self__ }}",
+        "{{ given.append('x') }}",
+        "{{ given.__init__.__globals__ }}",
+        "{{ ''.__class__ }}{{ given }}",
+    ],
+)
+def test_jinja_templates_reach_into_nothing(template: str) -> None:
+    """Its sandbox gives no attributes of Python, and changes no value."""
+    pytest.importorskip("jinja2")
+    from llmguard.errors import ConfigError
+
+    given = ["a"]
+    with pytest.raises(ConfigError):
+        Prompt(template, engine="jinja").format(given=given)
+    assert ["a"] == given
+
+
 BOMBS: dict[str, Callable[[], str]] = {
     "deep": lambda: "[" * 200_000,
     "digits": lambda: "9" * 200_000,
