@@ -2,13 +2,16 @@
 
     python benchmarks/web_bench.py               # throughput, latency, an outage
     python benchmarks/web_bench.py --outage      # the outage alone
+    python benchmarks/web_bench.py --rounds 6 --seconds 3
     python benchmarks/web_bench.py --soak        # ten minutes: memory, descriptors
     python benchmarks/web_bench.py --soak --minutes 2
 
-Two uvicorn processes of one worker each ask the same stub on this machine; rounds of
-both alternate. Throughput is that of `wrk` (or of this script where it is missing) with
-connections that never pause; latency is measured at a fixed rate below saturation, from
-when each request was due. In the outage the provider answers 500, then hangs, then
+uvicorn processes of one worker each ask the same stub on this machine; their rounds
+alternate. One of them is the unguarded service a second time: how far its ratio is from
+1 says what the others are worth. Throughput is that of `wrk` (or of this script where
+it is missing) with connections that never pause, as many as it takes to keep the
+service busy; latency is measured at a fixed rate below saturation, from when each
+request was due. In the outage the provider answers 500, then hangs, then
 recovers, while the guarded service goes on at its rate.
 """
 
@@ -41,7 +44,11 @@ THROUGHPUT: Final = 0.95
 TAIL: Final = 1.1
 DEADLINE: Final = 1.0
 HERE: Final = Path(__file__).parent
-CONNECTIONS: Final = 16
+CONNECTIONS: Final = {0: 16, 100: 128}
+"""By the provider's milliseconds: 16 that wait 100 ms each leave the service idle."""
+SHARE: Final = 0.4
+"""Of the throughput: the rate at which latency is taken."""
+SERVICES: Final = ("plain", "guarded", "again")
 PHASES: Final = (("ok", 10.0), ("fail", 4.0), ("ok", 12.0), ("hang", 4.0), ("ok", 15.0))
 """What the provider does and for how long; an open breaker looks again after 5 s."""
 MEASURED: Final = {"throughput": "/s", "cpu": "ms", "p50": "ms", "p99": "ms"}
@@ -114,7 +121,7 @@ def _await(port: int) -> None:
     raise SystemExit(f"nothing answers on port {port}")
 
 
-def saturate(service: Service, seconds: float) -> tuple[float, float]:
+def saturate(service: Service, seconds: float, connections: int) -> tuple[float, float]:
     """Load it by connections that never pause.
 
     Returns:
@@ -122,16 +129,16 @@ def saturate(service: Service, seconds: float) -> tuple[float, float]:
         what others do on the machine changes the first, hardly the second.
     """
     before = service.cpu
-    answers, took = _answers(service, seconds)
+    answers, took = _answers(service, seconds, connections)
     return answers / took, (service.cpu - before) * 1e3 / max(answers, 1)
 
 
-def _answers(service: Service, seconds: float) -> tuple[int, float]:
+def _answers(service: Service, seconds: float, connections: int) -> tuple[int, float]:
     program = shutil.which("wrk")
     if program is None:
-        return asyncio.run(_closed(service.port, seconds)), seconds
+        return asyncio.run(_closed(service.port, seconds, connections)), seconds
     url = f"http://127.0.0.1:{service.port}/ask/ticket"
-    sizes = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s"]
+    sizes = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     done = subprocess.run(  # noqa: S603 - found on PATH
         [program, *sizes, url], capture_output=True, text=True, check=True
     )
@@ -141,7 +148,7 @@ def _answers(service: Service, seconds: float) -> tuple[int, float]:
     return (int(found[1]), float(found[2])) if found else (0, seconds)
 
 
-async def _closed(port: int, seconds: float) -> int:
+async def _closed(port: int, seconds: float, connections: int) -> int:
     end, answered = time.monotonic() + seconds, 0
 
     async def one() -> None:
@@ -150,7 +157,7 @@ async def _closed(port: int, seconds: float) -> int:
             await get(port, "/ask/ticket")
             answered += 1
 
-    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(one() for _ in range(connections)))
     return answered
 
 
@@ -170,38 +177,51 @@ def compare(url: str, *, millis: int, rounds: int, seconds: float) -> dict[str, 
     with ExitStack() as stack:
         services = {
             name: stack.enter_context(serve(provider, guarded=name == "guarded"))
-            for name in ("plain", "guarded")
+            for name in SERVICES
         }
+        many = CONNECTIONS[millis]
         for service in services.values():
-            saturate(service, 2)
-        most = min(saturate(service, 2)[0] for service in services.values())
-        rate = most * (0.4 if millis == 0 else 0.7)
-        found = _rounds(services, rate=rate, rounds=rounds, seconds=seconds)
-    return {"millis": millis, "rate": rate, **found}
+            saturate(service, 2, many)
+        most = min(saturate(service, 2, many)[0] for service in services.values())
+        plan = Plan(rounds, seconds, many, most * SHARE)
+        return {"millis": millis, "rate": plan.rate, **_rounds(services, plan)}
 
 
-def _rounds(
-    services: Mapping[str, Service], *, rate: float, rounds: int, seconds: float
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Plan:
+    """How one comparison is made."""
+
+    rounds: int
+    seconds: float
+    connections: int
+    rate: float
+
+
+def _rounds(services: Mapping[str, Service], plan: Plan) -> dict[str, Any]:
     rng, names = random.Random(0), list(services)
     rows: dict[str, dict[str, list[float]]] = {
         name: {key: [] for key in MEASURED} for name in names
     }
-    for _ in range(rounds):
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(plan.rounds):
         rng.shuffle(names)
         for name in names:
-            throughput, cpu = saturate(services[name], seconds)
+            throughput, cpu = saturate(services[name], plan.seconds, plan.connections)
             rows[name]["throughput"].append(throughput)
             rows[name]["cpu"].append(cpu)
         for name in names:
-            load = paced(services[name], rate, seconds)
+            load = paced(services[name], plan.rate, plan.seconds)
+            taken[name] += load.seconds
             rows[name]["p50"].append(quantile(load.seconds, 0.5) * 1e3)
             rows[name]["p99"].append(quantile(load.seconds, 0.99) * 1e3)
-    ratios = {
-        key: spread(rows["guarded"][key], rows["plain"][key], subtract=False)
-        for key in MEASURED
-    }
-    return {"ratios": ratios, **{name: rows[name] for name in services}}
+    found: dict[str, Any] = dict(rows)
+    for name in SERVICES[1:]:
+        found[f"{name} / plain"] = {
+            key: spread(rows[name][key], rows["plain"][key], subtract=False)
+            for key in MEASURED
+        }
+    found["p99 of all"] = {n: quantile(t, 0.99) * 1e3 for n, t in taken.items()}
+    return found
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -209,10 +229,13 @@ def show(found: Mapping[str, Any]) -> None:
     rows: list[list[object]] = []
     for key, unit in MEASURED.items():
         both = [statistics.median(found[name][key]) for name in ("plain", "guarded")]
-        ratio = found["ratios"][key]
-        spans = [ratio["median"], ratio["low"], ratio["high"]]
+        ratio, noise = (found[f"{name} / plain"][key] for name in SERVICES[1:])
+        spans = [ratio["median"], ratio["low"], ratio["high"], noise["median"]]
         rows.append([f"{key}, {unit}", *both, *spans])
-    head = ["", "plain", "guarded", "ratio", "25 %", "75 %"]
+    plain, guarded, again = (found["p99 of all"][name] for name in SERVICES)
+    whole = [guarded / plain, "", "", again / plain]
+    rows.append(["p99 of all rounds together, ms", plain, guarded, *whole])
+    head = ["", "plain", "guarded", "ratio", "25 %", "75 %", "plain again"]
     title = (
         f"Provider answers after {found['millis']} ms; latency at "
         f"{found['rate']:.0f}/s; aims {THROUGHPUT} and {TAIL}"
@@ -313,13 +336,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=50)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=5.0)
     more = parser.parse_known_args()[0]
     figures: dict[str, Any] = {}
     with stub() as url:
         if asked.soak:
             figures["soak"] = soak(url, minutes=more.minutes, rate=more.rate)
         else:
-            rounds, seconds = (1, 1.0) if asked.quick else (9, 5.0)
+            rounds, seconds = more.rounds, more.seconds
+            if asked.quick:
+                rounds, seconds = 1, 1.0
             figures["load"] = []
             for millis in () if asked.outage else (0, 100):
                 found = compare(url, millis=millis, rounds=rounds, seconds=seconds)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -258,14 +258,14 @@ class _SyncBody(_Body):
 
 
 class _AsyncBody(_Body):
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks = aiter(self._stream)
-        while True:
-            self._tick()
-            chunk = await anext(chunks, _END)
-            if chunk is _END:
-                return
-            yield cast("bytes", chunk)
+    # No asynchronous generator: event loops keep a register of those.
+    def __aiter__(self) -> Self:
+        self._chunks: AsyncIterator[bytes] = aiter(self._stream)
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        self._tick()
+        return anext(self._chunks)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

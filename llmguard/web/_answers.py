@@ -231,4 +231,6 @@ def _whole(seconds: float) -> str:
 
 def _visible(text: str) -> str:
     """Keep a name from breaking out of its header."""
+    if text.isascii() and text.isprintable():
+        return text[:200]
     return "".join(sign if " " <= sign <= "~" else "?" for sign in text)[:200]

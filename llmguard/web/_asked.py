@@ -27,6 +27,8 @@ _GRPC_UNITS: Final = {
 _WAIT: Final = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST_KEY: Final = 200
+_MOST_MARGIN: Final = 0.1
+"""Share of a deadline: of a short one little can be spared."""
 _IDS: Final = random.Random()  # noqa: S311 - names requests; it guards nothing
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_IDS.seed)
@@ -43,7 +45,8 @@ class Asked:
 
     Attributes:
         request_id: The caller's, or a new one.
-        deadline: Seconds from now; None where nobody set a limit.
+        deadline: Seconds from now that guarded calls may take; None where nobody set a
+            limit.
         key: What routing is sticky to; None for each call its own.
         labels: Labels of the calls.
     """
@@ -131,7 +134,10 @@ def _deadline(seen: Seen, options: WebOptions) -> float | None:
                 )
             if seconds > 0:
                 limits.append(seconds)
-    return min(limits, default=None)
+    if not limits:
+        return None
+    limit = min(limits)
+    return limit - min(options.margin, limit * _MOST_MARGIN)
 
 
 def _parsed(name: str, text: str) -> float | None:

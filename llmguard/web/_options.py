@@ -63,6 +63,9 @@ class WebOptions:
     Attributes:
         deadline: Seconds that the guarded calls of one request may take together;
             None leaves each function its own. A caller's header can only shorten it.
+        margin: Seconds of a request's deadline that its guarded calls leave for sending
+            the response, at most a tenth of it: whoever waits exactly so long still
+            gets the answer of the last tier.
         deadline_headers: Headers in which callers and proxies say how long they wait.
             Known forms: seconds (`2.5`, `2.5s`, `500ms`), Envoy's milliseconds and
             gRPC's `grpc-timeout`.
@@ -102,6 +105,7 @@ class WebOptions:
     """
 
     deadline: float | None = None
+    margin: float = 0.05
     deadline_headers: tuple[str, ...] = (
         "x-request-timeout",
         "x-envoy-expected-rq-timeout-ms",
@@ -132,6 +136,8 @@ class WebOptions:
                 raise ConfigError(
                     f"`{name}={value!r}` must be seconds, greater than zero, such as 5"
                 )
+        if not 0 <= self.margin <= _LONGEST:
+            raise ConfigError(f"`margin={self.margin!r}` must be seconds, such as 0.05")
         if not 0 <= self.max_wait <= MAX_WAIT:
             raise ConfigError(
                 f"`max_wait={self.max_wait!r}` must be 0 to {MAX_WAIT:.0f} seconds: "

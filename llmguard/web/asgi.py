@@ -18,7 +18,7 @@ from ..errors import Deferred
 from ..guard import call_context, capture
 from ._answers import Answer, bad_request, headers_of, leaf
 from ._asked import Asked, BadRequest, asked
-from ._connection import Connection
+from ._connection import Connection, Lookout, wire_name
 from ._core import Core
 from ._options import WebOptions
 from ._results import Fetch
@@ -51,10 +51,11 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 class _Seen:
     """An HTTP scope as `Seen`."""
 
-    __slots__ = ("_scope", "method", "path", "peer", "root")
+    __slots__ = ("_headers", "_scope", "method", "path", "peer", "root")
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
+        self._headers: dict[bytes, bytes] | None = None
         self.method: str = scope["method"]
         self.root: str = scope.get("root_path", "")
         path: str = scope["path"]
@@ -64,11 +65,10 @@ class _Seen:
         self.peer: str = "" if client is None else str(client[0])
 
     def header(self, name: str) -> str | None:
-        wanted = name.lower().encode("latin-1")
-        for key, value in self._scope["headers"]:
-            if key == wanted:
-                return str(value.decode("latin-1"))
-        return None
+        if self._headers is None:  # of headers sent twice the first one counts
+            self._headers = dict(reversed(list(self._scope["headers"])))
+        found = self._headers.get(wire_name(name))
+        return None if found is None else found.decode("latin-1")
 
     def cookie(self, name: str) -> str | None:
         try:
@@ -97,6 +97,7 @@ class LLMGuardMiddleware:
     def __init__(self, app: ASGIApp, **options: Any) -> None:
         self.app = app
         self.core = Core(WebOptions(**options))
+        self._lookout: Lookout | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; all but HTTP requests pass through."""
@@ -134,12 +135,20 @@ class LLMGuardMiddleware:
 
             connection = Connection(receive, send, extra=extra)
             try:
-                await connection.run(self.app, {**scope, SCOPE_KEY: self})
+                inner = {**scope, SCOPE_KEY: self}
+                await connection.run(self.app, inner, self._on_lookout())
             except Exception as error:
                 answer = await self.answer_to(error, scope)
                 if answer is None or connection.started:
                     raise
                 await reply(connection.send, answer)
+
+    def _on_lookout(self) -> Lookout:
+        """Return what looks after the requests of the running event loop."""
+        loop, lookout = asyncio.get_running_loop(), self._lookout
+        if lookout is None or lookout.loop is not loop:
+            lookout = self._lookout = Lookout(loop)
+        return lookout
 
     async def answer_to(self, error: BaseException, scope: Scope) -> Answer | None:
         """Return the response to an exception of ours; None for any other.
@@ -177,8 +186,7 @@ async def _fetch(flow: Fetch) -> Answer:
 async def reply(send: Send, answer: Answer, *, head: bool = False) -> None:
     """Send a whole response."""
     headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in answer.headers
+        (wire_name(name), value.encode("latin-1")) for name, value in answer.headers
     ]
     headers.append((b"content-length", str(len(answer.body)).encode()))
     # The caller may be gone; then nobody reads it.

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
+from httpcore import AnyIOBackend
 
 from llmguard.adapters import _resolve
-from llmguard.adapters._deadline_backend import DEADLINE, install, keeps_deadlines
+from llmguard.adapters._deadline_backend import (
+    DEADLINE,
+    AsyncDeadlineBackend,
+    install,
+    keeps_deadlines,
+)
 from llmguard.adapters._resolve import addresses_of
 
 
@@ -175,3 +182,67 @@ def test_only_direct_connections_keep_to_the_deadline(client: httpx.Client) -> N
         assert not keeps_deadlines(proxied)
     with httpx.Client(trust_env=False) as plain:
         assert not keeps_deadlines(plain)
+
+
+@contextmanager
+def talker() -> Iterator[tuple[int, Callable[[bytes], None]]]:
+    """Serve one connection; what is said goes to it, and nothing closes it."""
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def say(text: bytes) -> None:
+            if not accepted:
+                accepted.append(server.accept()[0])
+            if text:
+                accepted[0].sendall(text)
+            else:
+                accepted[0].close()
+
+        try:
+            yield server.getsockname()[1], say
+        finally:
+            for connection in accepted:
+                connection.close()
+
+
+@pytest.mark.parametrize("last", [b"late", b""], ids=["speaks", "closes"])
+def test_an_idle_connection_tells_when_the_other_side_moves(last: bytes) -> None:
+    """A pool must not send a request on it then; it says what httpcore itself says."""
+    seen: list[tuple[bool, bool]] = []
+
+    async def use(port: int, say: Callable[[bytes], None]) -> None:
+        stream = await AsyncDeadlineBackend(AnyIOBackend()).connect_tcp(
+            "127.0.0.1", port
+        )
+
+        def look() -> None:
+            own = stream.get_extra_info("is_readable")
+            seen.append((own, stream._stream.get_extra_info("is_readable")))
+
+        look()
+        say(b"x")
+        assert b"x" == await stream.read(10, timeout=10)
+        look()
+        say(last)
+        look()
+        assert ("127.0.0.1", port) == stream.get_extra_info("server_addr")
+        await stream.aclose()
+        look()
+
+    with talker() as (port, say):
+        asyncio.run(use(port, say))
+    assert [(False, False), (False, False), (True, True), (True, True)] == seen
+
+
+def test_a_connection_that_is_gone_before_anybody_looked_is_readable() -> None:
+    """A pool throws it away."""
+
+    async def use(port: int) -> bool:
+        backend = AsyncDeadlineBackend(AnyIOBackend())
+        stream = await backend.connect_tcp("127.0.0.1", port)
+        await stream.aclose()
+        found: bool = stream.get_extra_info("is_readable")
+        return found
+
+    with talker() as (port, _):
+        assert asyncio.run(use(port))

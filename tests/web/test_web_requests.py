@@ -72,6 +72,16 @@ def test_the_callers_time_limit_shortens_the_deadline(
     assert seconds == pytest.approx(got.json["deadline"], abs=0.2)
 
 
+def test_some_of_a_deadline_is_left_for_the_response() -> None:
+    """The margin, but no more than a tenth: a last tier answers within the deadline."""
+    assert asked(seen(), WebOptions(deadline=4.0)).deadline == pytest.approx(3.95)
+    assert asked(seen(), WebOptions(deadline=0.1)).deadline == pytest.approx(0.09)
+    short = asked(seen(X_Request_Timeout="200ms"), WebOptions(deadline=4.0))
+    assert short.deadline == pytest.approx(0.18)
+    assert 4.0 == asked(seen(), WebOptions(deadline=4.0, margin=0)).deadline
+    assert None is asked(seen(), WebOptions()).deadline
+
+
 @pytest.mark.parametrize("value", ["soon", "-1", "0", "nan", "1e3", "", "٣"])
 def test_a_time_limit_that_means_nothing_is_a_400(make: Make, value: str) -> None:
     """The header, its value and the repair are named."""
