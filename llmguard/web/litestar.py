@@ -28,6 +28,7 @@ from .sse import Broken, aframes
 
 __all__ = ["event_stream", "exception_handlers"]
 
+_EVENTS: Final = "text/event-stream"
 _HANDLED: Final = (Deferred, FallbackExhaustedError, CallError, StoreError)
 
 
@@ -58,6 +59,14 @@ class _Answered(Response[None]):
         await reply(send, answer)
 
 
+class _Events(Stream):
+    """A stream of events, whatever the annotation of its route makes of the type."""
+
+    def to_asgi_response(self, *args: Any, **options: Any) -> Any:
+        """Return what sends it; Litestar has the route's media type go first."""
+        return super().to_asgi_response(*args, **{**options, "media_type": _EVENTS})
+
+
 def exception_handlers() -> dict[type[Exception], Callable[[Any, Any], Any]]:
     """Return `exception_handlers=` of an application."""
     return dict.fromkeys(_HANDLED, _handle)
@@ -80,8 +89,8 @@ async def event_stream(
         broken: What the caller is told when it breaks after the first chunk.
         heartbeat: Seconds without a chunk after which a comment is sent.
     """
-    return Stream(
+    return _Events(
         cast("Any", await aframes(stream, broken=broken, heartbeat=heartbeat)),
-        media_type="text/event-stream",
+        media_type=_EVENTS,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -27,7 +27,7 @@ from llmguard.web import litestar as web_litestar
 from llmguard.web.asgi import LLMGuardMiddleware
 
 from .frameworks import asgi_client, django_handler, wsgi_client
-from .world import SECRET
+from .world import SECRET, Got
 
 PINS = {
     "good": lambda: fake_pin("many words"),
@@ -57,12 +57,13 @@ def _gen(pin: Any) -> Any:
     return talk
 
 
-def _events(text: str) -> list[tuple[str, Any]]:
-    blocks = [block.split("\n") for block in text.strip().split("\n\n")]
+def _events(got: Got) -> list[tuple[str, Any]]:
+    assert got.headers["content-type"].startswith("text/event-stream")
+    blocks = [block.split("\n") for block in got.text.strip().split("\n\n")]
     return [(name[7:], json.loads(data[6:])) for name, data in blocks]
 
 
-def _litestar_stream(pin: Any, store: SqliteStore, broken: Any) -> str:
+def _litestar_stream(pin: Any, store: SqliteStore, broken: Any) -> Got:
     talk = _agen(pin)
 
     @get("/talk")
@@ -71,10 +72,10 @@ def _litestar_stream(pin: Any, store: SqliteStore, broken: Any) -> str:
 
     app = Litestar([route], openapi_config=None, logging_config=None)
     guarded = LLMGuardMiddleware(app, store=store, secret=SECRET)
-    return asgi_client(guarded)("/talk").text
+    return asgi_client(guarded)("/talk")
 
 
-def _django_async_stream(pin: Any, store: SqliteStore, broken: Any) -> str:
+def _django_async_stream(pin: Any, store: SqliteStore, broken: Any) -> Got:
     talk = _agen(pin)
 
     async def view(request: HttpRequest) -> Any:
@@ -83,10 +84,10 @@ def _django_async_stream(pin: Any, store: SqliteStore, broken: Any) -> str:
     options = {"store": store, "secret": SECRET}
     return asgi_client(django_handler(ASGIHandler, [path("talk", view)], options))(
         "/talk"
-    ).text
+    )
 
 
-def _django_stream(pin: Any, store: SqliteStore, broken: Any) -> str:
+def _django_stream(pin: Any, store: SqliteStore, broken: Any) -> Got:
     talk = _gen(pin)
 
     def view(request: HttpRequest) -> Any:
@@ -95,7 +96,7 @@ def _django_stream(pin: Any, store: SqliteStore, broken: Any) -> str:
     options = {"store": store, "secret": SECRET}
     return wsgi_client(django_handler(WSGIHandler, [path("talk", view)], options))(
         "/talk"
-    ).text
+    )
 
 
 STREAMS = {
