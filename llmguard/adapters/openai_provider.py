@@ -16,6 +16,7 @@ from . import remote_calls
 from ._http import load_transport
 from ._openai_answer import LazyResponse, json_body
 from ._openai_clients import OpenAIClients
+from ._openai_direct import direct
 from ._openai_request import Settings, chat_arguments, responses_arguments
 from ._openai_stream import Accumulator, ChatStream, ResponsesStream, require_answer
 from .messages import Chunk, Request
@@ -65,19 +66,27 @@ class OpenAIProvider:
             TierUnavailableError: The SDK is not installed, or no key is set.
             RemoteCallRefusedError: `refuse_remote()` is active.
         """
-        calls = self._calls(self.clients.sync)
+        sdk = self._ready(self.clients.sync)
+        calls = self._calls(sdk)
         arguments = self._arguments(request, calls.create)
-        return self._read(calls.with_raw_response.create(**arguments))
+        plain = self._direct(request, arguments, calls)
+        if plain is None:
+            return self._read(calls.with_raw_response.create(**arguments))
+        return self._read(sdk.post(**plain))
 
     async def acomplete(self, request: Request) -> Reply:
         """Send one request and await the answer; errors are those of `complete`."""
-        calls = self._calls(self.clients.for_loop)
+        sdk = self._ready(self.clients.for_loop)
+        calls = self._calls(sdk)
         arguments = self._arguments(request, calls.create)
-        return self._read(await calls.with_raw_response.create(**arguments))
+        plain = self._direct(request, arguments, calls)
+        if plain is None:
+            return self._read(await calls.with_raw_response.create(**arguments))
+        return self._read(await sdk.post(**plain))
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """Send one request and yield the answer as it arrives."""
-        create = self._calls(self.clients.sync).create
+        create = self._calls(self._ready(self.clients.sync)).create
         total = self._accumulator()
         with closing(create(**self._streaming(request, create))) as events:
             for event in events:
@@ -87,7 +96,7 @@ class OpenAIProvider:
 
     async def astream(self, request: Request) -> AsyncIterator[Chunk]:
         """Send one request and yield the answer as it arrives."""
-        create = self._calls(self.clients.for_loop).create
+        create = self._calls(self._ready(self.clients.for_loop)).create
         total = self._accumulator()
         events = await create(**self._streaming(request, create))
         try:
@@ -124,7 +133,7 @@ class OpenAIProvider:
 
     def warm(self) -> None:
         """Import the SDK now, which takes longer than many deadlines allow."""
-        self._calls(self.clients.sync)
+        self._calls(self._ready(self.clients.sync))
 
     def load(self, *, is_async: bool) -> None:
         """Import the SDK and make its client, before a call's deadline begins."""
@@ -143,11 +152,21 @@ class OpenAIProvider:
     def _check(self) -> None:
         remote_calls.ensure_allowed(self.clients.endpoint, pin=self.pin)
 
-    def _calls(self, client: Callable[[], Any]) -> Any:
-        """Return the part of the SDK that has `create`, on a client that is ready."""
+    def _ready(self, client: Callable[[], Any]) -> Any:
+        """Return a client that may be used now."""
         self._check()
-        sdk = client()
+        return client()
+
+    def _calls(self, sdk: Any) -> Any:
+        """Return the part of a client that has `create`."""
         return sdk.chat.completions if self.settings.api == "chat" else sdk.responses
+
+    def _direct(
+        self, request: Request, arguments: dict[str, Any], calls: Any
+    ) -> dict[str, Any] | None:
+        if self.settings.api != "chat":
+            return None
+        return direct(request, arguments, calls)
 
     def _arguments(self, request: Request, create: Any) -> dict[str, Any]:
         build = chat_arguments if self.settings.api == "chat" else responses_arguments
