@@ -143,6 +143,25 @@ def _parts() -> dict[str, Case]:
     return {"breaker alone": use_breaker, "contract alone": use_contract}
 
 
+def _handover(calls: int) -> None:
+    """Hand over to another thread and back, by two bare locks: the least there is."""
+    there, back = threading.Lock(), threading.Lock()
+    there.acquire()
+    back.acquire()
+
+    def answer() -> None:
+        for _ in range(calls):
+            there.acquire()
+            back.release()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    for _ in range(calls):
+        there.release()
+        back.acquire()
+    thread.join()
+
+
 def _cases(on: asyncio.Runner) -> dict[str, Case]:
     chain, last = fallback_chain(static("none")), fallback_chain(static(LAST))
     full, opaque, afull = (
@@ -154,6 +173,7 @@ def _cases(on: asyncio.Runner) -> dict[str, Case]:
         "body": many(body),
         "body + pydantic by hand": many(by_hand),
         **_parts(),
+        "two bare locks, there and back": _handover,
         "deadline, chain, breaker": inline(many(chain(body))),
         "... and contract": inline(many(judged)),
         "... and model (all)": inline(many(opaque)),

@@ -39,7 +39,7 @@ def direct(
         None where only `create` will do: the request has parts, tools or fields of a
         kind of its own, or somebody stands in for `create` to see what is asked.
     """
-    made = _completion(type(calls).create)
+    made = _completion(getattr(calls.__class__, "create", None))
     if made is None or "create" in vars(calls):
         return None
     for message in arguments["messages"]:

@@ -64,7 +64,8 @@ class _Events(Stream):
 
     def to_asgi_response(self, *args: Any, **options: Any) -> Any:
         """Return what sends it; Litestar has the route's media type go first."""
-        return super().to_asgi_response(*args, **{**options, "media_type": _EVENTS})
+        made: Any = super()
+        return made.to_asgi_response(*args, **{**options, "media_type": _EVENTS})
 
 
 def exception_handlers() -> dict[type[Exception], Callable[[Any, Any], Any]]:
