@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from .._login import login
 from ..errors import ConfigError, LLMGuardError, LockError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ env_option = click.option(
 
 def actor() -> str:
     """Return who types."""
-    return getpass.getuser()
+    return login()
 
 
 def opened(url: str | None, *, create: bool = False) -> Store:

@@ -7,7 +7,6 @@ its next exchange, about a second later. Exit codes: 0 done; 1 the store failed;
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from .._login import login
 from ..errors import ConfigError, LLMGuardError
 from ._text import age, emit_json, examples, table
 
@@ -154,7 +154,7 @@ def _command(
         hint = "`--new` writes a key that no process has reported yet"
         raise click.BadParameter(f"{error}\n{hint}", param_hint="KEY") from error
     try:
-        row = command(store, known, verb, actor=getpass.getuser(), reason=reason)
+        row = command(store, known, verb, actor=login(), reason=reason)
     except LLMGuardError as error:
         raise click.ClickException(str(error)) from error
     if as_json:

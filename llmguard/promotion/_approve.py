@@ -144,13 +144,16 @@ def default_key() -> Path:
     """Return the key that git signs with, else `~/.ssh/id_ed25519`."""
     if named := os.environ.get("LLMGUARD_SIGNING_KEY"):
         return Path(named).expanduser()
-    done = subprocess.run(
-        ["git", "config", "--path", "user.signingkey"],  # noqa: S607 - the git on the path
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    text = done.stdout.strip()
+    try:
+        done = subprocess.run(
+            ["git", "config", "--path", "user.signingkey"],  # noqa: S607 - the git on the path
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        text = done.stdout.strip()
+    except OSError:  # there is no git
+        text = ""
     if text and not text.startswith(("ssh-", "key::")) and Path(text).is_file():
         return Path(text)
     return Path("~/.ssh/id_ed25519").expanduser()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import subprocess
 from pathlib import Path
 
 from .. import config
+from .._login import login
 from ..clock import SYSTEM_CLOCK
 from ..errors import ConfigError
 from ..pins import Lock, Pin, load_lock
@@ -40,7 +40,7 @@ def default_actor() -> str:
             return done.stdout.strip()
     except OSError:
         pass
-    return getpass.getuser()
+    return login()
 
 
 def check_person(actor: str) -> None:

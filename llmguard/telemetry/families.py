@@ -192,19 +192,24 @@ def _summed(
 
 
 def _slo_events(counted: Mapping[Count, int], owed: Owed) -> list[Sample]:
+    """Return good and bad events; both only grow, or Prometheus sees a restart.
+
+    What is reported later (`Objective.late`) is good until then and cannot be taken
+    back: `good` are all answers, among them those that are `bad` by now.
+    """
     sums: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row, n in counted.items():
         for objective in owed.get(row.function, ()):
             good, total = count(objective, (row.pin, row.measure, row.label))
             if good or total:
                 cell = sums[row.function, objective.name, row.pin]
-                cell[0] += good * n
-                cell[1] += total * n
+                cell[0] += (total if objective.late else good) * n
+                cell[1] += (total - good) * n
     names = ("function", "slo", "pin", "outcome")
     return [
         Sample(tuple(zip(names, (*key, word), strict=True)), float(max(0, value)))
-        for key, (good, total) in sorted(sums.items())
-        for word, value in (("good", good), ("bad", total - good))
+        for key, (good, bad) in sorted(sums.items())
+        for word, value in (("good", good), ("bad", bad))
     ]
 
 

@@ -156,6 +156,11 @@ class Objective:
         """Share of events that may be bad."""
         return 1.0 - self.target
 
+    @property
+    def late(self) -> bool:
+        """True where only later it is known what was bad: corrections, rejections."""
+        return self.sli in _BAD_SIGNAL
+
     def sentence(self) -> str:
         """Say it: `99.5 % of first answers fit the schema, over 30 days`."""
         within = "" if self.threshold is None else f" (within {self.threshold:g} s)"

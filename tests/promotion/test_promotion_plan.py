@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +167,26 @@ def test_who_asks(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER", "login")
     monkeypatch.setenv("LOGNAME", "login")
     assert "login" == default_actor()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="needs to change its user"
+)
+def test_a_user_without_a_name_can_act(project: Project) -> None:
+    """Containers run under made-up numbers; a rollback must not end there."""
+    code = (
+        "import os; from llmguard.promotion._asking import default_actor as who;"
+        "os.environ.clear(); os.environ['PATH'] = '/nowhere';"
+        "os.setuid(54321); print(who())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=project.folder,
+    )
+    assert "uid-54321" == done.stdout.strip()
 
 
 @pytest.mark.parametrize(

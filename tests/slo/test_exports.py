@@ -156,6 +156,20 @@ def test_prometheus_takes_the_rules(tmp_path: Path) -> None:
     assert "SUCCESS" in done.stdout
 
 
+def test_late_reports_are_held_against_all_answers() -> None:
+    """The good ones count every answer, so that no counter has to fall."""
+    late, first = (
+        json.dumps(to_prometheus([("app.triage", one)])["groups"][0]["rules"][0])
+        for one in (slo.corrected(0.1), slo.schema_valid(0.995))
+    )
+    assert late.count("outcome=") == 3  # bad / good, with good for what has no bad
+    assert first.count("outcome=") == 1
+    ratio = to_openslo("app.triage", slo.corrected(0.1))["spec"]["indicator"]["spec"]
+    assert {"counter", "bad", "total"} == set(ratio["ratioMetric"])
+    total = ratio["ratioMetric"]["total"]["metricSource"]["spec"]["query"]
+    assert 'outcome="good"' in total
+
+
 def _case(at: str, bad: str, good: str, windows: list[str]) -> dict[str, Any]:
     labels = 'function="app.triage",slo="schema_valid",pin="p-1"'
     alert = {

@@ -92,6 +92,31 @@ def test_what_a_process_says(tally: Tally) -> None:
     assert text.endswith("\n")
 
 
+def test_a_correction_takes_nothing_back(tally: Tally) -> None:
+    """A counter that falls is a restart to Prometheus, and a huge rate."""
+    slo.declare("prom.triage", [slo.corrected(0.1, name="kept"), slo.accepted(0.9)])
+
+    def events() -> dict[tuple[str, ...], float]:
+        found = next(
+            family
+            for family in families(tally.snapshot())
+            if family.name == "llmguard_slo_events"
+        )
+        return {
+            tuple(value for _, value in sample.labels): sample.value
+            for sample in found.samples
+        }
+
+    before = events()
+    for name in ("corrected", "rejected", "corrected"):
+        tally.signal("prom.triage", "p-1", name)
+        after = events()
+        assert all(after[key] >= value for key, value in before.items())
+        before = after
+    of = ("prom.triage", "kept", "p-1")
+    assert (2.0, 3.0) == (before[*of, "good"], before[*of, "bad"])
+
+
 def test_openmetrics_is_the_same_with_an_end(tally: Tally) -> None:
     """Counters are named without `_total`, and the end is marked."""
     text = prometheus.render(openmetrics=True)

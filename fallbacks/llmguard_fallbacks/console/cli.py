@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from typing import Any
 
 import click
 
+from llmguard._login import login
 from llmguard.cli._text import examples
 from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.store import open_store
@@ -146,7 +146,7 @@ def _serve(
         base = f"http://{name}:{bound.getsockname()[1]}"
         link = ""
         if is_loopback(host):
-            me = _run.link_user(store, getpass.getuser())
+            me = _run.link_user(store, login())
             # Below a proxy's path, only the proxy's own address leads there.
             link = _run.login_link(app, root_path or base, me.name)
         click.echo(_announce(base, link, store.url, root_path, as_json=as_json))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
 
+from llmguard._login import login
 from llmguard.cli._text import store_of_group
 from llmguard.errors import ConfigError, LLMGuardError, StoreError
 from llmguard.store import LEASE, Store, TicketRecord, TicketState
@@ -67,7 +67,7 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout."
 )
 reviewer_option = click.option(
-    "--reviewer", default=getpass.getuser, metavar="NAME", help="You, by default $USER."
+    "--reviewer", default=login, metavar="NAME", help="You, by default $USER."
 )
 role_option = click.option(
     "--role", "roles", multiple=True, help="A role you have; repeat."

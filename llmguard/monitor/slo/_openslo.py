@@ -53,8 +53,7 @@ def to_openslo(function: str, objective: Objective) -> dict[str, Any]:
                 "spec": {
                     "ratioMetric": {
                         "counter": True,
-                        "good": _source(f'{metric}{selector},outcome="good"}}'),
-                        "total": _source(f"{metric}{selector}}}"),
+                        **_ratio(f"{metric}{selector}", late=objective.late),
                     }
                 },
             },
@@ -67,6 +66,14 @@ def to_openslo(function: str, objective: Objective) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _ratio(selector: str, *, late: bool) -> dict[str, Any]:
+    """Return the queries of both counts; see `llmguard_slo_events_total`."""
+    good, bad = (f'{selector},outcome="{word}"}}' for word in ("good", "bad"))
+    if late:  # then all answers are among the good ones
+        return {"bad": _source(bad), "total": _source(good)}
+    return {"good": _source(good), "total": _source(f"{selector}}}")}
 
 
 def _source(query: str) -> dict[str, Any]:

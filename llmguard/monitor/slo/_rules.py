@@ -37,7 +37,7 @@ def _group(function: str, objective: Objective) -> dict[str, Any]:
         "name": f"llmguard-{function}-{objective.name}",
         "interval": "30s",
         "rules": [
-            *[_ratio(select, labels, seconds) for seconds in _WINDOWS],
+            *[_ratio(_all(select, objective), select, labels, x) for x in _WINDOWS],
             _budget(select, labels, objective),
             *_alerts(function, select, labels, objective),
             _absent(select, labels),
@@ -45,10 +45,17 @@ def _group(function: str, objective: Objective) -> dict[str, Any]:
     }
 
 
-def _ratio(select: str, labels: dict[str, str], seconds: float) -> dict[str, Any]:
+def _all(select: str, objective: Objective) -> str:
+    """Select every event once: late reports are about answers that were good."""
+    return f'{select},outcome="good"' if objective.late else select
+
+
+def _ratio(
+    everything: str, select: str, labels: dict[str, str], seconds: float
+) -> dict[str, Any]:
     span = span_words(seconds)
     bad = f'sum by (pin) (rate({METRIC}{{{select},outcome="bad"}}[{span}]))'
-    total = f"sum by (pin) (rate({METRIC}{{{select}}}[{span}]))"
+    total = f"sum by (pin) (rate({METRIC}{{{everything}}}[{span}]))"
     # Where nothing was bad yet there is no series of bad events: 0, not unknown.
     return {
         "record": f"{_RECORD}{span}",
@@ -62,7 +69,7 @@ def _budget(
 ) -> dict[str, Any]:
     span = span_words(objective.window)
     bad = f'sum(increase({METRIC}{{{select},outcome="bad"}}[{span}]))'
-    total = f"sum(increase({METRIC}{{{select}}}[{span}]))"
+    total = f"sum(increase({METRIC}{{{_all(select, objective)}}}[{span}]))"
     return {
         "record": "llmguard:slo_error_budget:remaining",
         "expr": f"1 - ({bad} or 0 * {total}) / ({total} > 0) / {objective.budget:.12g}",
