@@ -72,6 +72,8 @@ def problem(line: str) -> str:
             inner = command.get_command(context, word)
             if inner is None:
                 return f"no command {word}"
+            if inner.params and inner.params[0].name == "rest":
+                return ""  # it stands in for what is not installed here
             command, known = inner, known | _options(inner)
     return ""
 
