@@ -114,7 +114,7 @@ def accept(
             usage(f"--inputs {str(inputs)!r}: {error}")
         if not isinstance(given, dict):
             usage(f"--inputs {str(inputs)!r} must hold a JSON object of arguments")
-        if encode_answer(given) is None:
+        if encode_answer(cast("object", given)) is None:
             usage(f"--inputs {str(inputs)!r} holds a number that JSON has not")
     store = look(url)
     case = store.feedback.decide(

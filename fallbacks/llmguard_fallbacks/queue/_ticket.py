@@ -209,12 +209,14 @@ class Ticket:
         """Yield what to do until the ticket is closed; return it delivered."""
         end = None if timeout is None else self._clock.monotonic() + timeout
         seen: int | None = None
-        record: TicketRecord | None = None
+        known: TicketRecord | None = None
         while True:
-            look = partial(self._look, seen, record)
-            seen, record = yield _Asked(look, looks=True)
+            look = partial(self._look, seen, known)
+            found: tuple[int, TicketRecord] = yield _Asked(look, looks=True)
+            seen, record = found
+            known = record
             if record.lapsed(self._clock.time()):
-                record = yield _Asked(self._sweep)
+                known = yield _Asked(self._sweep)
                 continue
             if record.state is TicketState.ANSWERED:
                 record = yield _Asked(self._deliver)
@@ -230,11 +232,11 @@ class Ticket:
             yield min(POLL, left)
 
     def _look(
-        self, seen: int | None, record: TicketRecord | None
+        self, seen: int | None, known: TicketRecord | None
     ) -> tuple[int, TicketRecord]:
         """Return the store's version, and the ticket, read again if that is new."""
         version = self._store.version()
-        return version, self.record if record is None or version != seen else record
+        return version, self.record if known is None or version != seen else known
 
     def _sweep(self) -> TicketRecord:
         self._store.tickets.sweep()

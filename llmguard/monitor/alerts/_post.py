@@ -7,9 +7,11 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from time import monotonic
+from typing import Final, cast
 from urllib.parse import urlsplit
 
+from ._bounded import Bounded
 from ._outbox import RetryLaterError
 
 __all__ = ["Refused", "post", "public_addresses"]
@@ -77,23 +79,32 @@ def post(
     Neither proxies of the environment nor redirects are followed: the address that was
     looked at is the one that is talked to.
 
+    Args:
+        url: Where to.
+        body: What.
+        headers: Of the request.
+        timeout: Seconds to connect, and for all of the exchange.
+        allow_private: Whether the address may be one inside.
+
     Raises:
         Refused: The address may not be talked to.
-        RetryLaterError: There was no HTTP answer.
+        RetryLaterError: There was no HTTP answer, or not in time.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
     addresses = public_addresses(host, port, allow_private=allow_private)
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    end = monotonic() + timeout
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = http.client.HTTPConnection(host, port)
     try:
         raw = socket.create_connection((addresses[0], port), timeout)
-        connection.sock = _tls(raw, host) if parts.scheme == "https" else raw
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", path, body, dict(headers))
-        response = connection.getresponse()
-        response.read(_READ)
-        return response.status, _seconds(response.getheader("retry-after"))
+        with _tls(raw, host) if parts.scheme == "https" else raw as made:
+            connection.sock = cast("socket.socket", Bounded(made, end))
+            connection.request("POST", path, body, dict(headers))
+            response = connection.getresponse()
+            response.read(_READ)
+            return response.status, _seconds(response.getheader("retry-after"))
     except (OSError, http.client.HTTPException) as error:
         raise RetryLaterError(f"{type(error).__name__}: {error}") from error
     finally:

@@ -116,9 +116,10 @@ def _object(text: str) -> dict[str, object]:
         raise ValueError(f"no JSON: {error}") from None
     if not isinstance(found, dict):
         raise ValueError("must be a JSON object, name by name")  # noqa: TRY004 - of what was posted
-    if encode_answer(found) is None:
+    made = cast("dict[str, object]", found)
+    if encode_answer(made) is None:
         raise ValueError("hold a number that JSON has not")
-    return cast("dict[str, object]", found)
+    return made
 
 
 def _no_constant(name: str) -> NoReturn:
