@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import logging
+import math
 import re
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -393,8 +394,10 @@ def human(
 def _refuse_numbers(queue: str, **numbers: float | None) -> None:
     for name, number in numbers.items():
         lowest = 0.0 if name == "wait" else 1e-9
-        if number is not None and not number >= lowest:
-            bound = "0 or more" if name == "wait" else "above 0"
+        # Endless waiting ends with the deadline; a date that never comes is no date.
+        endless = name != "wait" and number == math.inf
+        if number is not None and (endless or not number >= lowest):
+            bound = "0 or more" if name == "wait" else "a number above 0, or None"
             raise ConfigError(
                 f"`{name}` of `human({queue!r})` is {number!r}; it must be {bound}"
             )

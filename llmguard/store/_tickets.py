@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from . import _ticket_steps as steps
-from ._database import Connection
+from ._database import NO_LIMIT, Connection
 from ._ticket_answers import AnsweredTickets
 from ._ticket_enqueue import enqueue
 from ._ticket_next import next_open
@@ -209,13 +209,13 @@ class SqlTickets(AnsweredTickets, SharedTickets):
             lambda connection: self._sweep(connection, now, limit), locks=()
         )
 
-    def events(self, ticket_id: str) -> Sequence[TicketEvent]:
-        """Return a ticket's history, oldest first."""
+    def events(self, ticket_id: str, *, limit: int = NO_LIMIT) -> Sequence[TicketEvent]:
+        """Return the latest steps of a ticket's history, oldest first."""
         rows = self._database.read(
-            "SELECT * FROM ticket_events WHERE ticket_id = ? ORDER BY seq",
-            (self.get(ticket_id).id,),
+            "SELECT * FROM ticket_events WHERE ticket_id = ? ORDER BY seq DESC LIMIT ?",
+            (self.get(ticket_id).id, limit),
         )
-        return [event(row) for row in rows]
+        return [event(row) for row in reversed(rows)]
 
     def tail(self, after: int, *, limit: int = 500) -> Sequence[TicketEvent]:
         """Return events of all tickets whose `seq` is above `after`, in order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from ._database import NO_LIMIT
 from .tickets import (
     LEASE,
     WAITING,
@@ -214,8 +215,8 @@ class TicketStore(Protocol):
         """
         ...
 
-    def events(self, ticket_id: str) -> Sequence[TicketEvent]:
-        """Return a ticket's history, oldest first."""
+    def events(self, ticket_id: str, *, limit: int = NO_LIMIT) -> Sequence[TicketEvent]:
+        """Return a ticket's history, oldest first; the latest `limit` steps of it."""
         ...
 
     def tail(self, after: int, *, limit: int = 500) -> Sequence[TicketEvent]:

@@ -14,6 +14,8 @@ __all__ = ["FILTERS", "ago", "iso", "pretty", "span", "stamp", "ticks"]
 
 _UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 _LONGEST: Final = 20_000
+_FIRST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def span(seconds: float | None) -> str:
@@ -59,7 +61,11 @@ def iso(at: float) -> str:
 
 
 def _utc(at: float) -> dt.datetime:
-    return dt.datetime.fromtimestamp(at, dt.UTC)
+    try:
+        return dt.datetime.fromtimestamp(at, dt.UTC)
+    except (OSError, OverflowError, ValueError):
+        # Beyond the calendar, which must not fail the page of all other tickets.
+        return _LAST if at > 0 else _FIRST
 
 
 def pretty(value: object) -> str:

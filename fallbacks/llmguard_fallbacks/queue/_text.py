@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -61,6 +62,8 @@ def safe(text: str) -> str:
 
 def span(seconds: float) -> str:
     """Return a length of time in its largest fitting unit."""
+    if not math.isfinite(seconds):
+        return "ever"
     seconds = round(seconds)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if abs(seconds) >= size:
@@ -201,7 +204,10 @@ def _facts(record: TicketRecord, now: float) -> Iterator[str]:
 
 def clock(at: float) -> str:
     """Return a time of this machine's zone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    except (OSError, OverflowError, ValueError):  # beyond the calendar
+        return "never" if at > 0 else "long ago"
 
 
 def _reasons(record: TicketRecord) -> Iterator[str]:

@@ -83,7 +83,9 @@ def _paths() -> dict[str, Json]:
         "/queue/tickets": {"get": _list()},
         one: {"get": _call("Look at a ticket", _ref("Ticket"), ticket=True)},
         f"{one}/events": {
-            "get": _call("A ticket's history", _wrapped("events"), ticket=True)
+            "get": _call(
+                "A ticket's latest 1,000 steps", _wrapped("events"), ticket=True
+            )
         },
         f"{one}/result": {"get": _result()},
         "/queue/claim": {"post": _claim_next()},

@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 _MOST: Final = 200
+_STEPS: Final = 1_000
 
 
 @api("review")
@@ -90,7 +91,7 @@ def _ticket(visit: Visit, record: TicketRecord) -> Response:
 
 @api("review")
 def events(visit: Visit) -> Response:
-    """Return a ticket's history, oldest first."""
+    """Return the latest steps of a ticket's history, oldest first."""
     record = seen(visit)
     return say(
         {
@@ -104,7 +105,7 @@ def events(visit: Visit) -> Response:
                     "actor": one.actor,
                     "detail": one.detail,
                 }
-                for one in visit.store.tickets.events(record.id)
+                for one in visit.store.tickets.events(record.id, limit=_STEPS)
             ]
         }
     )

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse
 
 from llmguard.errors import QueueError
-from llmguard.store import AnswerRefusedError, TicketRecord
+from llmguard.store import CLOSED, AnswerRefusedError, TicketRecord, TicketState
 
 from .._problems import RefusedError
 from .._visit import Visit, require
@@ -164,10 +164,26 @@ def _settled(
         return form_part(visit, record, fresh, status=422)
     except QueueError:
         return _too_late(visit, record, draft)
+    if record.state in CLOSED:
+        return _once_more(visit)
     visit.audit("ticket.answered", record.id, detail=how)
     if stay:
         return visit.redirect(f"{visit.url('review:list')}?done=answered")
     return _on(visit, "answered")
+
+
+def _once_more(visit: Visit) -> Response:
+    """Go on after an answer that came twice: its first coming took the next ticket."""
+    held = visit.store.tickets.list(
+        queue=visit.posted("queue") or None,
+        states=[TicketState.CLAIMED],
+        holder=visit.principal.name,
+        limit=1,
+    )
+    if not held:
+        return visit.redirect(f"{visit.url('review:list')}?done=answered")
+    base = visit.url("review:ticket", ticket_id=held[0].id)
+    return visit.redirect(f"{base}?done=answered")
 
 
 def _too_late(visit: Visit, record: TicketRecord, draft: Draft) -> Response:

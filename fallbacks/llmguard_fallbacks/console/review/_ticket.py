@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from llmguard.store import WAITING, Opinion, TicketRecord, TicketState
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 __all__ = ["Sight", "draft_of", "form_part", "page", "sight_of", "ticket_page"]
+
+
+STEPS: Final = 200
+"""Of a ticket's history that pages show: thousands of callers may share one ticket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +137,9 @@ def page(
         lost="",
         oob=False,
         done=visit.query("done"),
+        steps=STEPS,
         queue=visit.posted("queue") or visit.query("queue"),
-        events=visit.store.tickets.events(record.id),
+        events=visit.store.tickets.events(record.id, limit=STEPS),
         token=record.lease_token if sight.held else "",
         reviewers=reviewers(visit, record) if sight.waiting else (),
     )
@@ -173,8 +178,9 @@ def form_part(
         lost=lost,
         oob=oob and not whole,
         done="",
+        steps=STEPS,
         queue=visit.posted("queue"),
-        events=visit.store.tickets.events(record.id) if whole else (),
+        events=visit.store.tickets.events(record.id, limit=STEPS) if whole else (),
         # What was typed stays bound to the lease it was typed under.
         token=visit.posted("token"),
         reviewers=reviewers(visit, record) if whole else (),
