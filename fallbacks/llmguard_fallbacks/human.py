@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import copy
 import logging
-import math
 import re
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -31,6 +30,7 @@ from llmguard.store import (
 
 from .queue._callback_url import check_url
 from .queue._content import OutputRedactor, Redactor, content_of, outputs_of, reasons_of
+from .queue._numbers import refuse_numbers
 from .queue._spill import spill
 from .queue._store import StoreLike, folder_of, opened, replayed
 from .queue._ticket import Ticket, TicketClosedError
@@ -346,7 +346,7 @@ def human(
             f"`queue` is {queue!r}; use up to 64 letters, digits, `.`, `_` and `-`, "
             "starting with a letter or digit: `human('triage')`"
         )
-    _refuse_numbers(queue, wait=wait, sla=sla, expires=expires, max_open=max_open)
+    refuse_numbers(queue, wait=wait, sla=sla, expires=expires, max_open=max_open)
     if max_open is not None and on_full is _NONE:
         raise ConfigError(
             f"`human({queue!r}, max_open={max_open})` cannot answer once the queue is "
@@ -389,15 +389,3 @@ def human(
         spill=None if spill is None else Path(spill),
         clock=clock,
     )
-
-
-def _refuse_numbers(queue: str, **numbers: float | None) -> None:
-    for name, number in numbers.items():
-        lowest = 0.0 if name == "wait" else 1e-9
-        # Endless waiting ends with the deadline; a date that never comes is no date.
-        endless = name != "wait" and number == math.inf
-        if number is not None and (endless or not number >= lowest):
-            bound = "0 or more" if name == "wait" else "a number above 0, or None"
-            raise ConfigError(
-                f"`{name}` of `human({queue!r})` is {number!r}; it must be {bound}"
-            )
