@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from ..clock import Clock
+from ..errors import StoreError
 from ._audit import SqlAudit
 from ._database import Connection, Database, Row, where
 from .access import AccessSession, AccessToken, AccessUser, Granted
@@ -136,9 +138,13 @@ class SqlAccess(SqlAudit):
             return None
         if (rows[0]["used_at"] or 0.0) < now - _MINUTE:
             sql = "UPDATE access_tokens SET used_at = ? WHERE digest = ?"
-            self._database.write(
-                lambda c: c.execute(sql, (now, digest)).rowcount, locks=(), spare=True
-            )
+            # When it was used is worth knowing, and not worth a refusal.
+            with suppress(StoreError):
+                self._database.write(
+                    lambda c: c.execute(sql, (now, digest)).rowcount,
+                    locks=(),
+                    spare=True,
+                )
         return _granted(rows[0])
 
     def open_session(

@@ -247,6 +247,11 @@ def test_the_list_is_live_and_leases_are_kept_or_lost_aloud(
     site.store.tickets.release(ticket, actor="bob", reason="mistake")
     page.find("button", "Take it again").click()
     page.says("It is yours again")
+    page.until(lambda: not page.find("#lease-lost").shown)
+    last = site.store.tickets.get(ticket)
+    page.until(lambda: site.store.tickets.get(ticket).lease_until != last.lease_until)
+    tokens = "return [...document.querySelectorAll('input[name=token]')]"
+    assert {last.lease_token} == set(page.script(f"{tokens}.map((one) => one.value)"))
     page.find("button[data-submit]").click()
     page.says("Answered")
     assert 3 == site.store.tickets.get(ticket).answer["items"][0]["count"]  # type: ignore[index]  # an object

@@ -393,5 +393,9 @@ def test_tidying_keeps_nobody_out(
     def full(*_: object, **__: object) -> object:
         raise StoreError("no space left")
 
-    monkeypatch.setattr(app.state.console.store.access, "purge", full)
-    assert 303 == Person(app).login(add_user("ann")).status_code
+    access = app.state.console.store.access
+    monkeypatch.setattr(access, "purge", full)
+    monkeypatch.setattr(access, "touch_session", full)
+    ann = Person(app)
+    assert 303 == ann.login(add_user("ann")).status_code
+    assert 200 == ann.get("/review/").status_code

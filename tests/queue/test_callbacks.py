@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import cast
 
 import pytest
 from store_backends import make_store
@@ -275,6 +276,42 @@ def test_a_sender_lives_as_long_as_wanted(
     assert sending.alive
     sending.stop()
     assert not sending.alive
+
+
+class _Reviving:
+    """A store in which a ticket is opened again just after its callback is taken."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.callbacks = self
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def take(self, **given: object) -> object:
+        found = self._store.callbacks.take(**given)  # type: ignore[arg-type]  # handed on
+        if found is not None:
+            self._store.tickets.revive(found.ticket_id, actor="lead", reason="late")
+        return found
+
+
+def test_nobody_is_told_of_an_open_ticket(store: Store, receiver: Receiver) -> None:
+    """It was taken to be sent, and then its ticket's end was none."""
+    new = NewTicket(
+        id="t1",
+        queue="q",
+        key="k",
+        fingerprint="f",
+        inputs={},
+        callback=receiver.url,
+        expires_at=1.0,
+    )
+    store.tickets.enqueue(new)
+    store.tickets.sweep()
+    _sender(cast("Store", _Reviving(store))).run()
+    assert [] == receiver.seen
+    store.tickets.cancel("t1", actor="app", reason="x")
+    assert 1 == _sender(store).run().sent
 
 
 def test_who_sends_looks_at_the_time(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from store_backends import raw
 
-from llmguard.store import Store
+from llmguard.store import Store, StoreFullError
 from llmguard.store.access import (
     AccessSession,
     AccessToken,
@@ -83,6 +83,19 @@ def test_who_comes_back_brings_no_old_secrets(known: Store) -> None:
     known.access.put_user(AccessUser(name="ann", scopes=("review",)))
     assert known.access.by_token(secret_digest("secret")) is None
     assert [True] == [one.revoked_at is not None for one in known.access.list_tokens()]
+
+
+def test_a_token_opens_although_its_use_cannot_be_noted(
+    known: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk programs may still look."""
+
+    def full(*_: object, **__: object) -> None:
+        raise StoreFullError("no space left")
+
+    monkeypatch.setattr(known.access._database, "write", full)  # type: ignore[attr-defined]  # the SQL store's own
+    found = known.access.by_token(secret_digest("secret"))
+    assert ("ann", ("review",)) == names(found)
 
 
 def test_tokens_end(known: Store, clock: VirtualClock) -> None:

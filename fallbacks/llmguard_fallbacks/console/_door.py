@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from llmguard.clock import Clock
+from llmguard.errors import StoreError
 from llmguard.store import Store
 from llmguard.store.access import (
     AccessSession,
@@ -121,7 +123,9 @@ class Door:
         """Record that a session is used by a person, which keeps it alive."""
         session = request.cookies.get(self.cookie_name(request), "")
         if session:
-            self._store.access.touch_session(secret_digest(session))
+            # A full disk ends sessions early; it must not keep anybody from looking.
+            with suppress(StoreError):
+                self._store.access.touch_session(secret_digest(session))
 
     def begin(
         self,

@@ -15,7 +15,7 @@ from llmguard.clock import SYSTEM_CLOCK, Clock
 from llmguard.errors import ConfigError
 from llmguard.monitor.alerts import RetryLaterError, sign, verify
 from llmguard.monitor.alerts._post import Refused, post
-from llmguard.store import Callback, Store, TicketRecord
+from llmguard.store import CLOSED, Callback, Store, TicketRecord
 
 __all__ = ["CallbackSender", "SentCallbacks", "verify_callback"]
 
@@ -128,6 +128,8 @@ class CallbackSender:
 
     def _send(self, callback: Callback) -> str:
         ticket = self._store.tickets.get(callback.ticket_id)
+        if ticket.state not in CLOSED:
+            return "failed"  # opened again since: it waits for its next end
         try:
             status = self._post(callback, ticket)
         except Refused as error:

@@ -172,6 +172,17 @@
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) renew();
     });
+    // Taken again after it was lost: under another token, which all forms need.
+    body.addEventListener("htmx:afterSettle", () => {
+      const given = find("#answer input[name=token]")?.value;
+      if (!given || given === lease.dataset.token) return;
+      lease.dataset.token = given;
+      for (const field of all("input[name=token]")) field.value = given;
+      lost = false;
+      lease.hidden = false;
+      find("#lease-lost").hidden = true;
+      renew();
+    });
     say();
   }
 
