@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from console_people import Person
+from starlette.applications import Starlette
 
-from llmguard.errors import ConfigError
+from llmguard.errors import ConfigError, StoreError
 from llmguard.store import Store, TicketState
 from llmguard.testing import VirtualClock
 from llmguard_fallbacks import human
@@ -56,6 +57,20 @@ def test_a_long_history_is_cut(
     assert 251 == len(store.tickets.events(ticket))
 
 
+def test_reasons_have_an_end(
+    person: Callable[..., Person], ask: Callable[..., str], store: Store
+) -> None:
+    """They stay with the ticket, and every page of it shows them."""
+    ticket, ann = ask(), person()
+    for act in ("skip", "assign", "steal", "reject"):
+        token = store.tickets.get(ticket).lease_token
+        form = {"reason": act[0] * 30_000, "token": token}
+        assert 303 == ann.submit(f"/review/t/{ticket}/{act}", **form).status_code
+    longest = [max(len(one.detail), 10_000) for one in store.tickets.events(ticket)]
+    assert 10_100 > max(longest)
+    assert 10_000 == len(store.tickets.get(ticket).note)
+
+
 @pytest.mark.parametrize("at", [1e18, float("inf"), -1e18])
 def test_a_date_beyond_the_calendar_fails_no_page(
     at: float,
@@ -78,3 +93,19 @@ def test_a_ticket_has_dates_or_none(name: str) -> None:
     with pytest.raises(ConfigError, match="above 0, or None"):
         human("q", **given)
     human("q", wait=float("inf"))
+
+
+def test_tidying_keeps_nobody_out(
+    app: Starlette, add_user: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting needs room too: on a full disk old rows stay, and people work."""
+
+    def full(*_: object, **__: object) -> object:
+        raise StoreError("no space left")
+
+    access = app.state.console.store.access
+    monkeypatch.setattr(access, "purge", full)
+    monkeypatch.setattr(access, "touch_session", full)
+    ann = Person(app)
+    assert 303 == ann.login(add_user("ann")).status_code
+    assert 200 == ann.get("/review/").status_code

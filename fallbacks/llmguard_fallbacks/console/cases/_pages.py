@@ -30,6 +30,7 @@ _STATES: Final[Mapping[str, CaseState]] = {
     "dismissed": "dismissed",
 }
 _PAGE: Final = 25
+_LONGEST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ def decide(visit: Visit) -> Response:
             ticket_id,
             state=state,
             actor=visit.principal.name,
-            note=visit.posted("note").strip(),
+            note=visit.posted("note").strip()[:_LONGEST],
             inputs=inputs,
         )
     except TicketUnknownError:

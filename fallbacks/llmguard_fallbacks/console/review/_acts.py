@@ -34,6 +34,7 @@ __all__ = [
     "steal",
 ]
 
+_LONGEST = 10_000  # characters of a reason: it stays with the ticket
 _SUBMIT = frozenset({"submit", "stay"})
 
 
@@ -212,7 +213,7 @@ def _leave(
 ) -> Response:
     """Leave a ticket unanswered, for a reason."""
     record = ticket_of(visit)
-    reason = visit.posted("reason").strip()
+    reason = _reason(visit)
     if not reason:
         return page(visit, record, notice=unsaid, status=422)
     try:
@@ -247,7 +248,7 @@ def release(visit: Visit) -> Response:
 def steal(visit: Visit) -> Response:
     """Take a ticket from whoever holds it, or has it assigned, with a reason."""
     record = ticket_of(visit)
-    reason = visit.posted("reason").strip()
+    reason = _reason(visit)
     if not reason:
         return page(visit, record, notice="Say why you take it over.", status=422)
     try:
@@ -277,12 +278,16 @@ def assign(visit: Visit) -> Response:
             record.id,
             to=to,
             actor=visit.principal.name,
-            reason=visit.posted("reason").strip(),
+            reason=_reason(visit),
         )
     except QueueError:
         return _refused(visit)
     visit.audit("ticket.assigned", record.id, detail=f"to {to or 'all'}")
     return visit.redirect(visit.url("review:ticket", ticket_id=record.id))
+
+
+def _reason(visit: Visit) -> str:
+    return visit.posted("reason").strip()[:_LONGEST]
 
 
 def _refused(visit: Visit) -> Response:
