@@ -272,7 +272,7 @@ def fallback_chain(
 
     Raises:
         ConfigError: No tier, something that is no tier, a last tier that can fail, a
-            limit that is not positive, or a share that is none.
+            limit that is not positive, a share that is none, or another `stream`.
     """
     if not tiers or (len(tiers) == 1 and _looks_bare(tiers[0])):
         raise ConfigError(
@@ -282,7 +282,18 @@ def fallback_chain(
     chain = tuple(as_tier(tier) for tier in tiers)
     _check_last(chain)
     check_seconds(deadline=deadline)
-    TierOptions(when=when, timeout=timeout, concurrency=concurrency, attempts=attempts)
+    TierOptions(
+        when=when,
+        min_confidence=min_confidence,
+        timeout=timeout,
+        concurrency=concurrency,
+        attempts=attempts,
+    )
+    if stream not in ("passthrough", "buffer"):
+        raise ConfigError(
+            f"`stream={stream!r}` of `@fallback_chain` must be `passthrough` or "
+            "`buffer`"
+        )
     if exercise is not None and not 0 <= exercise <= 1:
         raise ConfigError(
             f"`exercise={exercise!r}` of `@fallback_chain` must be a share from 0 to "

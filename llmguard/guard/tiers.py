@@ -110,7 +110,8 @@ class TierOptions:
         attempts: Tries within this tier, the first one included.
 
     Raises:
-        ConfigError: A limit is not a finite positive number, or `when` is async.
+        ConfigError: A limit is not a finite positive number, `min_confidence` no share
+            from 0 to 1, or `when` async.
     """
 
     when: Callable[[TierContext], bool] | None = None
@@ -126,6 +127,11 @@ class TierOptions:
         if not 0 <= self.reserve <= MAX_SECONDS:
             raise ConfigError(
                 f"`reserve={self.reserve!r}` must be seconds, such as 0.2; 0 for none"
+            )
+        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+            raise ConfigError(
+                f"`min_confidence={self.min_confidence!r}` must be a share from 0 to "
+                "1, such as 0.9"
             )
         for name, count in (
             ("attempts", self.attempts),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..breaker import State, Transition
-from ..errors import LLMGuardError
+from ..errors import ConfigError, LLMGuardError
 from ..guard._forks import renew_after_fork
 from ..guard._runtime import default_runtime
 from ._cases import TOGETHER, Case, case_of
@@ -59,6 +59,9 @@ class Responder:
         postmortems: Folder that the post-mortem of an upgrade is written into when it
             is rolled back; None for no file. The event and the alert name it.
         runtime: Where time and breakers come from; the process's own by default.
+
+    Raises:
+        ConfigError: Another `on_change`.
     """
 
     def __init__(
@@ -70,6 +73,10 @@ class Responder:
         postmortems: str | Path | None = None,
         runtime: Any = None,
     ) -> None:
+        if on_change not in ("unaccepted", "never"):
+            raise ConfigError(
+                f"`on_change={on_change!r}` must be `unaccepted` or `never`"
+            )
         self._canaries = dict(canaries or {})
         self._on_change = on_change
         self._probes = probes

@@ -42,6 +42,24 @@ def test_counts_that_admit_nobody_are_refused(options: dict[str, Any]) -> None:
         TierOptions(**options)
 
 
+@pytest.mark.parametrize("share", [95, -0.1, math.nan])
+def test_a_confidence_that_no_answer_reaches_is_refused(share: float) -> None:
+    """Percent or NaN would send every good answer down the chain, for ever."""
+    for make in (
+        lambda: TierOptions(min_confidence=share),
+        lambda: on_pin(fake_pin(), min_confidence=share),
+        lambda: fallback_chain(static(1), min_confidence=share),
+    ):
+        with pytest.raises(ConfigError, match=r"min_confidence.* from 0 to 1"):
+            make()
+
+
+def test_an_unknown_way_to_stream_is_refused() -> None:
+    """Taken for `passthrough`, it would hand on chunks that nothing has judged."""
+    with pytest.raises(ConfigError, match=r"'bufer'.*`buffer`"):
+        fallback_chain(static(1), stream="bufer")  # type: ignore[arg-type] # wrong on purpose
+
+
 def test_an_async_condition_is_refused() -> None:
     """Its coroutine would always be true."""
 

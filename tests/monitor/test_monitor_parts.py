@@ -38,6 +38,7 @@ from llmguard.monitor._paired import (
     moved,
     similarity,
 )
+from llmguard.monitor._respond import Responder
 from llmguard.monitor._sites import Recent, Sites, Watching
 from llmguard.monitor.drift import Calibration, Classifier
 from llmguard.outcome import Attempt, Kind
@@ -178,6 +179,12 @@ def test_senseless_numbers_are_refused(options: dict[str, Any]) -> None:
     """When the monitor is made, not when it should have spoken."""
     with pytest.raises(ConfigError, match="`learn` of at least 200"):
         Monitor(**options)
+
+
+def test_an_unknown_answer_to_a_change_is_refused() -> None:
+    """Taken for `unaccepted`, it would roll back where it was told not to."""
+    with pytest.raises(ConfigError, match=r"'nver'.*`never`"):
+        Responder(on_change="nver")  # type: ignore[arg-type] # wrong on purpose
 
 
 def test_the_process_has_one_monitor() -> None:
