@@ -11,7 +11,7 @@ import click
 
 from ..scan import Finding, Unread
 from ..scan import scan as look
-from ._text import emit_json, examples
+from ._text import counted, emit_json, examples
 
 __all__ = ["scan"]
 
@@ -83,7 +83,8 @@ def _print(findings: list[Finding], unread: list[Unread]) -> None:
     counts = Counter(each.why for each in findings)
     files = len({each.path for each in findings})
     parts = ", ".join(f"{n} {why}" for why, n in counts.most_common())
-    click.echo(f"\n{len(findings)} calls in {files} files: {parts}")
+    calls = counted(len(findings), "call")
+    click.echo(f"\n{calls} in {counted(files, 'file')}: {parts}")
 
 
 def _annotate(findings: list[Finding], unread: list[Unread]) -> None:

@@ -150,7 +150,7 @@ def test_cases_become_a_file(
     path = tmp_path / "cases.jsonl"
     path.write_text('{"id": "old", "inputs": {"text": "x"}}')
     shown = run("cases", "export", str(path)).output
-    assert "1 cases added" in shown
+    assert "1 case added" in shown
     assert f"accept {hidden} --inputs FILE" in shown
     assert "0 cases added" in run("cases", "export", str(path)).output
     invented = tmp_path / "inputs.json"

@@ -36,7 +36,7 @@ def test_it_reads_the_project_and_not_what_it_installed(project: Path) -> None:
     first, repair, _, count = got.output.splitlines()
     assert first.startswith("app/llm.py:2:5: `client.chat.completions.create` with")
     assert repair.startswith("    `llmguard pin add ask --provider openai")
-    assert "1 calls in 1 files: 1 unguarded" == count
+    assert "1 call in 1 file: 1 unguarded" == count
     assert project.exists()
 
 

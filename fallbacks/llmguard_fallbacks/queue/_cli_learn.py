@@ -11,7 +11,7 @@ from typing import cast
 import click
 
 from llmguard._nested import read_json
-from llmguard.cli._text import examples
+from llmguard.cli._text import counted, examples
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import CaseState, ProposedCase, Store
 from llmguard.store.answers import encode_answer
@@ -165,7 +165,9 @@ def export(url: str | None, *, function: str | None, path: Path, as_json: bool) 
     if as_json:
         print_json(dataclasses.asdict(done))
         return
-    click.echo(f"{done.written} cases added to {path}, {done.known} were there")
+    click.echo(
+        f"{counted(done.written, 'case')} added to {path}, {done.known} were there"
+    )
     if done.redacted:
         click.echo(
             f"{len(done.redacted)} left out, their inputs are redacted: "

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from llmguard.cli._text import examples
+from llmguard.cli._text import counted, examples
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import Store, TicketEvent
 
@@ -75,7 +75,7 @@ def purge(
     if as_json:
         print_json({"purged": gone})
     else:
-        click.echo(f"{gone} tickets purged")
+        click.echo(f"{counted(gone, 'ticket')} purged")
 
 
 @click.command(epilog=examples("llmguard queue callbacks --send"))
