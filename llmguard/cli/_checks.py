@@ -112,8 +112,8 @@ def _calls() -> Finding:
     return Finding(
         "ok",
         "calls",
-        f"failures and {log.per_second:g} good ones a second of each function, "
-        f"{log.rows:,} at most, {log.days:g} days, {what}",
+        f"kept: failures, and of each function {log.per_second:g} good a second; for "
+        f"{log.days:g} days, {log.rows:,} at most, {what}",
     )
 
 
