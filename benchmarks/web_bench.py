@@ -1,6 +1,7 @@
 """A guarded FastAPI service under load, beside the same service unguarded.
 
     python benchmarks/web_bench.py               # throughput, latency, an outage
+    python benchmarks/web_bench.py --load        # the first two alone
     python benchmarks/web_bench.py --outage      # the outage alone
     python benchmarks/web_bench.py --rounds 6 --seconds 3
     python benchmarks/web_bench.py --soak        # ten minutes: memory, descriptors
@@ -10,9 +11,9 @@ uvicorn processes of one worker each ask the same stub on this machine; their ro
 alternate. One of them is the unguarded service a second time: how far its ratio is from
 1 says what the others are worth. Throughput is that of `wrk` (or of this script where
 it is missing) with connections that never pause, as many as it takes to keep the
-service busy; latency is measured at a fixed rate below saturation, from when each
-request was due. In the outage the provider answers 500, then hangs, then
-recovers, while the guarded service goes on at its rate.
+service busy; latency is measured at a fixed rate below saturation, of all of them in
+turn, from when each request was due. In the outage the provider answers 500, then
+hangs, then recovers, while the guarded service goes on at its rate.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ HERE: Final = Path(__file__).parent
 CONNECTIONS: Final = {0: 16, 100: 128}
 """By the provider's milliseconds: 16 that wait 100 ms each leave the service idle."""
 SHARE: Final = 0.4
-"""Of the throughput: the rate at which latency is taken."""
+"""Of one service's throughput: the rate at which all together are asked."""
 SERVICES: Final = ("plain", "guarded", "again")
 PHASES: Final = (("ok", 10.0), ("fail", 4.0), ("ok", 12.0), ("hang", 4.0), ("ok", 15.0))
 """What the provider does and for how long; an open breaker looks again after 5 s."""
@@ -161,14 +162,30 @@ async def _closed(port: int, seconds: float, connections: int) -> int:
     return answered
 
 
-def paced(service: Service, rate: float, seconds: float) -> Load:
-    """Send at a fixed rate; every answer must be a 200."""
-    load = asyncio.run(
-        run_load(service.port, lambda n: f"/ask/ticket-{n}", rate=rate, seconds=seconds)
-    )
-    if set(load.codes) != {200}:
-        raise SystemExit(f"answers by status: {dict(load.codes)}")
-    return load
+def paced(
+    services: Mapping[str, Service], rate: float, seconds: float
+) -> Mapping[str, Load]:
+    """Send to all of them at a fixed rate in turn; every answer must be a 200.
+
+    What the machine does besides then falls on all of them alike.
+    """
+
+    async def main() -> list[Load]:
+        async def late(wait: int, port: int) -> Load:
+            await asyncio.sleep(wait / rate)
+            each = rate / len(services)
+            return await run_load(
+                port, lambda n: f"/ask/ticket-{n}", rate=each, seconds=seconds
+            )
+
+        ports = [service.port for service in services.values()]
+        return await asyncio.gather(*(late(n, port) for n, port in enumerate(ports)))
+
+    loads = dict(zip(services, asyncio.run(main()), strict=True))
+    for name, load in loads.items():
+        if set(load.codes) != {200}:
+            raise SystemExit(f"{name}: answers by status: {dict(load.codes)}")
+    return loads
 
 
 def compare(url: str, *, millis: int, rounds: int, seconds: float) -> dict[str, Any]:
@@ -209,8 +226,8 @@ def _rounds(services: Mapping[str, Service], plan: Plan) -> dict[str, Any]:
             throughput, cpu = saturate(services[name], plan.seconds, plan.connections)
             rows[name]["throughput"].append(throughput)
             rows[name]["cpu"].append(cpu)
-        for name in names:
-            load = paced(services[name], plan.rate, plan.seconds)
+        turns = {name: services[name] for name in names}
+        for name, load in paced(turns, plan.rate, 2 * plan.seconds).items():
             taken[name] += load.seconds
             rows[name]["p50"].append(quantile(load.seconds, 0.5) * 1e3)
             rows[name]["p99"].append(quantile(load.seconds, 0.99) * 1e3)
@@ -332,7 +349,7 @@ def soak(url: str, *, minutes: float, rate: float) -> dict[str, Any]:
 
 def main() -> None:
     """Run what was asked for."""
-    asked = options(__doc__ or "", "--soak", "--outage")
+    asked = options(__doc__ or "", "--soak", "--outage", "--load")
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=50)
@@ -353,7 +370,8 @@ def main() -> None:
                 show(found)
                 figures["load"].append(found)
             scale = 0.1 if asked.quick else 1.0
-            figures["outage"] = outage(url, rate=more.rate, scale=scale)
+            if not asked.load:
+                figures["outage"] = outage(url, rate=more.rate, scale=scale)
     report(figures, machine(), asked.json)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import Context, copy_context
 from typing import Any, Final, TypeAlias
 
 __all__ = ["Connection", "Lookout", "wire_name"]
@@ -33,19 +34,21 @@ class Lookout:
         loop: The event loop that serves them.
     """
 
-    __slots__ = ("_timer", "_waiting", "loop")
+    __slots__ = ("_context", "_timer", "_waiting", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._waiting: deque[tuple[float, Connection]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        # Of no request: each would keep the context of the one before it alive.
+        self._context = Context()
 
     def add(self, connection: Connection) -> None:
         """Have a connection's `look` called soon."""
         due = self.loop.time() + _SOON
         self._waiting.append((due, connection))
         if self._timer is None:
-            self._timer = self.loop.call_at(due, self._look)
+            self._timer = self.loop.call_at(due, self._look, context=self._context)
 
     def _look(self) -> None:
         waiting, now = self._waiting, self.loop.time()
@@ -54,7 +57,7 @@ class Lookout:
         self._timer = None
         if waiting:
             soonest = max(waiting[0][0], now + _TICK)
-            self._timer = self.loop.call_at(soonest, self._look)
+            self._timer = self.loop.call_at(soonest, self._look, context=self._context)
 
 
 class Connection:
@@ -78,6 +81,7 @@ class Connection:
     __slots__ = (
         "_ahead",
         "_arrived",
+        "_context",
         "_extra",
         "_gone",
         "_left",
@@ -110,6 +114,7 @@ class Connection:
         self.started = self.finished = False
         self._left = False
         self._task: asyncio.Task[Any] | None = None
+        self._context: Context | None = None
         self._reader: asyncio.Task[None] | None = None
         self._gone: _Message | None = None
         self._problem: Exception | None = None
@@ -122,6 +127,7 @@ class Connection:
     ) -> None:
         """Run the application in this task, until it ends or the caller leaves."""
         self._task = asyncio.current_task()
+        self._context = copy_context()
         lookout.add(self)
         try:
             await app(scope, self.receive, self.send)
@@ -131,7 +137,7 @@ class Connection:
                 raise
         finally:
             self.finished = True
-            self._task = None
+            self._task = self._context = None
             if self._reader is not None:
                 self._reader.cancel()
 
@@ -175,7 +181,9 @@ class Connection:
             self._read, self._ahead = deque(), 0
             self._arrived, self._taken = asyncio.Event(), asyncio.Event()
             reading = self._read_ahead()
-            self._reader = asyncio.create_task(reading, name="llmguard-request")
+            self._reader = asyncio.get_running_loop().create_task(
+                reading, name="llmguard-request", context=self._context
+            )
 
     async def _read_ahead(self) -> None:
         try:

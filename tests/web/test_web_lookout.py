@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 from llmguard.testing import run_virtual
 from llmguard.web._connection import Connection, Lookout
 
 Message = MutableMapping[str, Any]
+WHOSE: ContextVar[float] = ContextVar("whose")
 
 
 class _Exchange:
@@ -17,10 +19,12 @@ class _Exchange:
 
     def __init__(self, lookout: Lookout, seconds: float) -> None:
         self.asked: list[float] = []
+        self.whose: float | None = None
         self._lookout, self._seconds = lookout, seconds
         self._began = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
+        WHOSE.set(self._seconds)
         connection = Connection(self._receive, self._send, extra=list)
         await connection.run(self._app, {}, self._lookout)
 
@@ -29,6 +33,7 @@ class _Exchange:
 
     async def _receive(self) -> Message:
         self.asked.append(asyncio.get_running_loop().time() - self._began)
+        self.whose = WHOSE.get()
         return await asyncio.get_running_loop().create_future()
 
     async def _send(self, message: Message) -> None: ...
@@ -37,19 +42,20 @@ class _Exchange:
 def test_only_slow_requests_are_watched() -> None:
     """The server is asked of a caller once a request is not answered soon."""
 
-    async def main() -> list[list[float]]:
+    async def main() -> list[_Exchange]:
         lookout = Lookout(asyncio.get_running_loop())
         exchanges = [_Exchange(lookout, seconds) for seconds in (0.01, 0.2, 0.04, 0.3)]
         async with asyncio.TaskGroup() as group:
             for exchange in exchanges:
                 group.create_task(exchange.run())
-        return [exchange.asked for exchange in exchanges]
+        return exchanges
 
     quick, slow, quick_too, slow_too = run_virtual(main())
-    assert [] == quick == quick_too
-    for asked in (slow, slow_too):
-        assert 1 == len(asked)
-        assert 0.0499 <= asked[0] < 0.07
+    assert [] == quick.asked == quick_too.asked
+    for exchange, seconds in ((slow, 0.2), (slow_too, 0.3)):
+        (at,) = exchange.asked
+        assert 0.0499 <= at < 0.07
+        assert seconds == exchange.whose, "each in the context of its own request"
 
 
 def test_a_late_request_is_watched_too() -> None:
