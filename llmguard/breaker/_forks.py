@@ -26,20 +26,27 @@ class ForkSafe(Protocol):
         ...
 
 
+_outer: WeakSet[ForkSafe] = WeakSet()
+"""Those under whose lock others' locks are taken: a fork takes theirs first, too."""
 _tracked: WeakSet[ForkSafe] = WeakSet()
 _tracking = threading.Lock()
 _held: list[ForkSafe] = []
 
 
-def track(thing: ForkSafe) -> None:
-    """Take part in every fork while `thing` lives. Call it without holding its lock."""
+def track(thing: ForkSafe, *, outer: bool = False) -> None:
+    """Take part in every fork while `thing` lives. Call it without holding its lock.
+
+    Args:
+        thing: What takes part.
+        outer: It takes locks of others that take part while it holds its own.
+    """
     with _tracking:
-        _tracked.add(thing)
+        (_outer if outer else _tracked).add(thing)
 
 
 def _before() -> None:
     _tracking.acquire()
-    for thing in list(_tracked):
+    for thing in (*_outer, *_tracked):
         thing.hold()
         _held.append(thing)
 

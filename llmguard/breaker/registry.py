@@ -89,7 +89,7 @@ class BreakerRegistry:
         self.last_sync = 0.0
         self._lock = threading.RLock()
         self._exchange_lock = threading.RLock()
-        track(self)
+        track(self, outer=True)
 
     # --- the breakers
 

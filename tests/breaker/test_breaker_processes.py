@@ -159,6 +159,30 @@ def test_the_child_starts_with_free_locks_and_no_thread() -> None:
     left.stop()
 
 
+def test_a_fork_takes_locks_in_the_order_in_which_calls_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else it waits for a registry that waits for a new breaker: for ever, both."""
+    registry, held = BreakerRegistry(), list[type]()
+    made = [registry.get("f", f"p-{n}") for n in range(50)]
+
+    def note(kind: type) -> None:
+        real = kind.hold  # type: ignore[attr-defined]  # both have it
+
+        def hold(one: object) -> None:
+            held.append(kind)
+            real(one)
+
+        monkeypatch.setattr(kind, "hold", hold)
+
+    note(BreakerRegistry)
+    note(VersionBreaker)
+    _forks._before()
+    _forks._in_parent()
+    assert len(made) <= held.count(VersionBreaker)
+    assert BreakerRegistry not in held[held.index(VersionBreaker) :]
+
+
 @FORKS
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_events_of_the_parent_are_not_told_again_in_the_child() -> None:
