@@ -23,18 +23,19 @@ from llmguard.outcome import Kind
 CALLS = st.lists(st.tuples(st.integers(0, 15), st.booleans(), st.booleans()))
 
 
-@given(CALLS)
+@given(CALLS, st.sampled_from([30.0, 5.0]))
 @settings(max_examples=300, deadline=None)
 def test_the_window_counts_the_last_ten_buckets(
-    calls: list[tuple[int, bool, bool]],
+    calls: list[tuple[int, bool, bool]], seconds: float
 ) -> None:
     """Running sums equal a recount of everything in the last ten buckets."""
-    window, now, log = Window(30.0), 0.0, []
+    window, now, log = Window(seconds), 0.0, []
+    width = seconds / 10
     for pause, failed, slow in calls:
-        now += pause
+        now += pause * width / 4
         window.add(now, failed=failed, slow=slow)
-        log.append((now // 3, failed, slow))
-        recent = [entry for entry in log if entry[0] > now // 3 - 10]
+        log.append((now // width, failed, slow))
+        recent = [entry for entry in log if entry[0] > now // width - 10]
         assert (window.calls, window.failures, window.slow) == (
             len(recent),
             sum(entry[1] for entry in recent),

@@ -57,7 +57,8 @@ def kept(function: Callable[..., Any]) -> tuple[Attempt, Any]:
 
 def raising(error: Exception) -> Any:
     @contract(str)
-    def price(item: str) -> str:
+    @pinned(fake_pin(["unused"]))
+    def price(item: str, *, model: Model = INJECTED) -> str:
         raise error
 
     return price
@@ -113,6 +114,12 @@ FAILURES = [
         TierFailedError,
         "no detail",
     ),
+    (
+        TierFailedError("not now", kind=Kind.SKIPPED),
+        Kind.SKIPPED,
+        TierUnavailableError,
+        "not now",
+    ),
     (StoreError("run `repair`"), Kind.ERROR, TierFailedError, "run `repair`"),
     (ValueError("secret"), Kind.ERROR, TierFailedError, "ValueError"),
 ]
@@ -129,8 +136,9 @@ def test_errors_of_a_body(
     assert kind is found.kind
     assert said in (found.detail or "no detail")
     assert cls is type(error)
-    assert (kind, "primary", "") == (error.kind, error.tier, error.pin)
-    assert f"ended in `{kind}`: {said}" in str(error) or cls is type(given)
+    assert found.pin
+    assert (kind, found.tier, found.pin) == (error.kind, error.tier, error.pin)
+    assert f"ended in `{kind}`: {found.detail or said}" in str(error)
     assert error.__cause__ is given
 
 
@@ -182,6 +190,7 @@ def test_another_version_is_told_with_its_marks(keep: bool) -> None:
     )
     assert "it served 'other' (fingerprint 'fp-1'); run `llmguard pin" in found.detail
     assert isinstance(error, PinMismatchError)
+    assert found.detail in str(error)
     assert (found.tier, found.pin) == (error.tier, error.pin)
     assert found.pin
     found, _ = lost(model(Reply(text="5", served_model="other"), keep=keep))
@@ -189,9 +198,9 @@ def test_another_version_is_told_with_its_marks(keep: bool) -> None:
 
 
 WITHOUT = [
-    (Reply(refusal="x" * 300), Kind.REFUSAL, "x" * 200),
-    (Reply(), Kind.EMPTY, "the answer has no text"),
-    (Reply(text=""), Kind.EMPTY, "the answer has no text"),
+    (Reply(refusal="x" * 300, usage=USAGE), Kind.REFUSAL, "x" * 200),
+    (Reply(usage=USAGE), Kind.EMPTY, "the answer has no text"),
+    (Reply(text="", usage=USAGE), Kind.EMPTY, "the answer has no text"),
 ]
 
 
@@ -201,7 +210,7 @@ def test_no_answer_where_nothing_was_promised(
 ) -> None:
     """A refusal or nothing is no answer, with or without a contract."""
     found, error = lost(model(reply))
-    assert (kind, said) == (found.kind, found.detail)
+    assert (kind, said, USAGE) == (found.kind, found.detail, found.usage)
     assert isinstance(error, ContractError)
     assert (found.tier, found.pin) == (error.tier, error.pin)
 
@@ -226,6 +235,64 @@ def test_what_the_body_dropped_is_recorded() -> None:
     found, value = kept(model(Reply(text="5", **told), keep=False))
     assert "5" == value
     assert (0.5, USAGE, "sha") == (found.confidence, found.usage, found.prompt_digest)
+
+
+def test_a_refusal_that_the_body_dropped_counts() -> None:
+    """Text beside a refusal that the provider marked is no answer."""
+    reply = Reply(text="well", refusal="I will not")
+    found, _ = lost(contract(str)(model(reply, keep=False)))
+    assert Kind.REFUSAL is found.kind
+
+
+def test_an_object_of_an_sdk_is_looked_at_too() -> None:
+    """What a body got from its own client, and returns, tells which model it was."""
+    pytest.importorskip("openai")
+    from openai.types.chat import ChatCompletion
+
+    message = {"role": "assistant", "content": "5"}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    fields: Any = {"id": "c", "created": 1, "object": "chat.completion"}
+    given = ChatCompletion(**fields, model="other", choices=[choice])  # type: ignore[list-item]  # it reads mappings
+
+    @pinned(fake_pin(["unused"]))
+    def price(item: str, *, model: Model = INJECTED) -> Any:
+        return given
+
+    found, _ = lost(price)
+    assert (Kind.WRONG_MODEL, "other") == (found.kind, found.served_model)
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_a_provider_that_says_it_failed_has_not_answered(promised: bool) -> None:
+    """By the status in its body, whatever else came; what it counted is kept."""
+    raw = {"error": {"status": 429, "code": "rate_limit_exceeded"}}
+    reply = Reply(text="5", finish_reason="error", raw=raw, usage=USAGE)
+    made = model(reply)
+    found, error = lost(contract(str)(made) if promised else made)
+    assert (Kind.THROTTLED, USAGE) == (found.kind, found.usage)
+    assert found.detail
+    assert found.detail in str(error)
+
+
+def test_confidence_of_the_contract_comes_first() -> None:
+    """A field of the answer, where one is declared; else what the model told."""
+    schema = {
+        "type": "object",
+        "properties": {"sure": {"type": "number"}},
+        "required": ["sure"],
+    }
+    reply = Reply(text='{"sure": 0.25}', confidence=0.75)
+    plain, _ = kept(contract(schema)(model(reply)))
+    own, _ = kept(contract(schema, confidence="sure")(model(reply)))
+    assert (0.75, 0.25) == (plain.confidence, own.confidence)
+
+
+def test_what_could_not_be_parsed_is_told() -> None:
+    """In the attempt, for whoever looks at it."""
+    found, error = lost(contract({"type": "object"})(model(Reply(text="no"))))
+    assert Kind.BAD_JSON is found.kind
+    assert "must be JSON" in found.detail
+    assert found.detail in str(error)
 
 
 def test_what_the_body_says_itself_counts_first() -> None:
