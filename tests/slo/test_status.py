@@ -232,6 +232,7 @@ def test_the_keeper_looks_by_itself(
         (2, 999, 0.001, "spent (2 bad of 999; it takes 1,000 to allow one)"),
         (1, 1_000, 1 - 0.999, "0 % left (1 bad, 1 allowed)"),
         (5, 1_000, 0.01, "50 % left (5 bad, 10 allowed)"),
+        (1, 31, 0.05, "35 % left (1 bad, 1.5 allowed)"),
         (15, 1_100, 0.01, "spent 1.4 times (15 bad, 11 allowed)"),
         (12_000, 20_000, 0.005, "spent 120 times (12,000 bad, 100 allowed)"),
     ],

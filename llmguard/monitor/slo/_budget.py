@@ -10,7 +10,7 @@ __all__ = ["budget_words"]
 _SLACK: Final = 1e-9
 """A target of 99.9 % is no exact number; what it allows is, to so much."""
 _MANY: Final = 10
-"""From how many times on no tenths are told."""
+"""From how many on no tenths are told."""
 
 
 def budget_words(bad: int, total: int, budget: float) -> str:
@@ -28,7 +28,7 @@ def budget_words(bad: int, total: int, budget: float) -> str:
         # A multiple of less than one event would be a large number without a meaning.
         least = ceil(1 / budget - _SLACK)
         return f"spent ({bad:,} bad of {total:,}; it takes {least:,} to allow one)"
-    counts = f"{bad:,} bad, {int(allowed + _SLACK):,} allowed"
+    counts = f"{bad:,} bad, {_count(allowed)} allowed"
     if bad > allowed + _SLACK:
         return f"spent {_times(bad / allowed)} ({counts})"
     return f"{max(100 * (1 - bad / allowed), 0.0):.0f} % left ({counts})"
@@ -36,3 +36,10 @@ def budget_words(bad: int, total: int, budget: float) -> str:
 
 def _times(ratio: float) -> str:
     return f"{ratio:,.{0 if ratio >= _MANY else 1}f} times"
+
+
+def _count(allowed: float) -> str:
+    # Cut off, not rounded: what is not wholly allowed is not allowed.
+    if allowed >= _MANY:
+        return f"{int(allowed + _SLACK):,}"
+    return f"{int(allowed * 10 + _SLACK) / 10:.3g}"
