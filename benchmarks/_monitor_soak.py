@@ -142,6 +142,8 @@ def soak(*, quick: bool) -> dict[str, Any]:
         )
         follower, into = Follower(made), found[name]
         _follow(follower, rows, groups, rng=rng, outputs=outputs, into=into)
+        told = f"baseline {number + 1} of {baselines}, mix by {name}"
+        print(f"{told}: {into.alarms[-1]} raised", file=sys.stderr, flush=True)
     spent = (time.process_time() - began) / (baselines * outputs)
     return _tell(found, outputs, spent)
 
