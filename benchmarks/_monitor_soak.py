@@ -38,7 +38,7 @@ from llmguard.monitor.drift import (
 from llmguard.outcome import Kind
 
 RECIPE: Final = Path(__file__).parents[1] / "models" / "recipe"
-SEED: Final = 20261130
+SEED: Final = 20261201
 """Of the composed tickets; no other run of anything has used it."""
 TICKETS, BASELINES, OUTPUTS, NEXT_MIX = 3_000, 40, 10_000, 2_000
 _DRAWS: Final = 20_000

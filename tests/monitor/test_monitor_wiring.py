@@ -174,6 +174,8 @@ def test_a_silent_inversion_is_seen_by_its_field_and_judged_on_the_same_inputs(
 ) -> None:
     """Every answer is valid; the share of `urgent` is not what it was."""
     w = world(v2=inverted)
+    # Not tickets whose categories move by chance in those first outputs too.
+    w.rng = random.Random(4)
     w.upgrade()
     before = len(w.watched.models["v2"].calls)
     w.calls(150)

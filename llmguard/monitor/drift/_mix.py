@@ -5,9 +5,9 @@ If the answers of one version are only mixed anew, the prompts of each kind of a
 are what they were (the label shift of Lipton, Wang and Smola, ICML 2018): a desk that
 gets twice as many bills reads twice as many prompts about bills. If the version has
 changed, the answers move and the prompts stay. So the baseline tells how far prompts
-should have moved for the answers that are seen, and the likelihood ratio of "that far,
-but for what answers leave open" against "not at all, but for chance" is the evidence.
-Where prompts say nothing about the answers it stays at zero, whatever happens.
+should have moved for the answers that are seen, and the likelihood ratio of "that far"
+against "not at all" is the evidence, less what chance alone makes of it. Where prompts
+say nothing about the answers it stays at zero, whatever happens.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Mix:
         centre: Mean of each number of the answers, d.
         answers: d x c: how far answers pull the prompts, in whitened units.
         prompts: c x c: whitens what the answers leave open of the prompts.
-        alone: c x c: inverse of how prompts scatter by themselves, so whitened.
+        chance: What chance alone adds to the squared pull of one answer, one number.
         strange: Mean and standard deviation of the share of words that are in no other
             prompt.
         outputs: Outputs of the baseline, one number.
@@ -52,7 +52,7 @@ class Mix:
     centre: Floats
     answers: Floats
     prompts: Floats
-    alone: Floats
+    chance: Floats
     strange: Floats
     outputs: Floats
 
@@ -68,12 +68,12 @@ class Mix:
         rest: Floats = prompts - answers @ pull
         left: Floats = rest.T @ rest / n + _SHRINK * np.eye(rest.shape[1])
         whiten: Floats = np.linalg.cholesky(np.linalg.inv(left))
-        free: Floats = prompts.T @ prompts / n + _SHRINK * np.eye(rest.shape[1])
+        pulled: Floats = answers @ pull @ whiten
         return cls(
             centre=centre,
             answers=pull @ whiten / spread[:, None],
             prompts=whiten,
-            alone=np.linalg.inv(whiten.T @ free @ whiten),
+            chance=np.array([np.square(pulled).sum() / n]),
             strange=np.array([strange.mean(), strange.std() + 1 / (n + 2)]),
             outputs=np.array([float(n)]),
         )
@@ -84,7 +84,7 @@ class Mix:
             "centre": self.centre,
             "answers": self.answers,
             "prompts": self.prompts,
-            "alone": self.alone,
+            "chance": self.chance,
             "strange": self.strange,
             "outputs": self.outputs,
         }
@@ -137,7 +137,6 @@ class Mixing:
         share = _RATE / (2 - _RATE) * (1 - self._kept**2) / whole**2
         n = 1 / (share + 1 / mix.outputs[0])
         self.strange = self._strange / whole * math.sqrt(n) / mix.strange[1]
-        still = ((prompts @ mix.alone) * prompts).sum(axis=1)
-        moved = np.square(prompts - answers).sum(axis=1)
-        ratio: Floats = n / 2 * (still - moved)
+        chance = n * share * mix.chance[0]
+        ratio: Floats = n * ((prompts - answers / 2) * answers).sum(axis=1) - chance / 2
         return ratio
