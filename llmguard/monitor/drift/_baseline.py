@@ -144,17 +144,20 @@ class Baseline:
         """
         try:
             read: Any = read_json(text)
-            if read["format"] != _FORMAT:
-                raise ConfigError(
-                    f"the baseline has format {read['format']!r}, this llmguard reads "
-                    f"{_FORMAT}: have it learnt anew by {_ANEW}"
-                )
-            return cls(**_fields(read))
+            found, made = read["format"], None
+            if found == _FORMAT:
+                made = cls(**_fields(read))
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
-                f"this is no baseline of llmguard ({error!r}); have it learnt anew "
-                f"by {_ANEW}"
+                f"this is no baseline of llmguard ({error!r}); have it learnt anew by "
+                f"{_ANEW}"
             ) from error
+        if made is None:
+            raise ConfigError(
+                f"the baseline has format {found!r}, this llmguard reads {_FORMAT}: "
+                f"have it learnt anew by {_ANEW}"
+            )
+        return made
 
 
 _CONTEXT_ARRAYS: Final = ("rarity", "axes", "offset", "centre", "scale")
