@@ -41,7 +41,7 @@ class Signer:
 def read_signers(path: Path) -> tuple[Signer, ...]:
     """Return the lines of a file; none when it is missing. Others are skipped."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ()
     found = (_signer(line) for line in lines if not line.lstrip().startswith("#"))

@@ -127,6 +127,7 @@ class Rules:
 
 _GATES: Final = ("suite", "shadow", "canary", "horizon", "fallback", "custom")
 _FORCIBLE: Final = frozenset({*_GATES, "approvals"})
+_SHARES: Final = frozenset({"max_net", "max_excess", "max_worse"})
 # Nothing is forced past a person's signature unless somebody wrote so.
 _BUT_APPROVALS: Final = frozenset(_GATES)
 _SHIPPED: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -243,12 +244,29 @@ def _rule(cls: type[_T], **names: str) -> Callable[[object, str], _T | None]:
             _known(key, where, frozenset(known))
         return cls(
             **{
-                known[key].name: _typed(item, known[key].default, f"{where}.{key}")
+                known[key].name: _setting(
+                    known[key].name, item, known[key].default, f"{where}.{key}"
+                )
                 for key, item in given.items()
             }
         )
 
     return parse
+
+
+def _setting(name: str, value: object, default: object, where: str) -> Any:
+    """Return a value of the default's type; what is a share, at most 1.
+
+    Percent there would be a gate that lets everything pass.
+    """
+    found = _typed(value, default, where)
+    if name in _SHARES and found > 1:
+        raise ConfigError(f"{where} is {value!r}; it must be a share, such as 0.02")
+    if name == "confidence" and not 0 < found < 1:
+        raise ConfigError(
+            f"{where} is {value!r}; it must lie between 0 and 1, such as 0.99"
+        )
+    return found
 
 
 def _typed(value: object, default: object, where: str) -> Any:
@@ -261,7 +279,12 @@ def _typed(value: object, default: object, where: str) -> Any:
         raise ConfigError(f"{where} is {value!r}; it must be text")
     number = isinstance(value, int | float) and not isinstance(value, bool)
     whole = not isinstance(default, int) or isinstance(value, int)
-    if default is MISSING or not number or not whole or cast("float", value) < 0:
+    if (
+        default is MISSING
+        or not number
+        or not whole
+        or not cast("float", value) >= 0  # NaN, too, of which nothing is ever too old
+    ):
         raise ConfigError(f"{where} is {value!r}; it must be a number, 0 or more")
     return value if isinstance(default, int) else float(cast("float", value))
 

@@ -333,6 +333,13 @@ def test_garbage_is_no_approval(guarded: Project, refuses: Told) -> None:
     assert "(unreadable): its signature is no SSH" in refused(guarded, refuses)
 
 
+def test_a_comment_in_another_encoding_costs_no_signer(tmp_path: Path) -> None:
+    """ssh-keygen reads such a file, too."""
+    file = tmp_path / "allowed_signers"
+    file.write_bytes(b"# J\xfcrgen\njo@example.com ssh-ed25519 AAAA\n")
+    assert [("jo@example.com",)] == [one.principals for one in read_signers(file)]
+
+
 def test_without_a_file_of_signers(project: Project, refuses: Told) -> None:
     """The command that starts one is printed."""
     project.gates(TWO + "approvals = true")

@@ -323,6 +323,11 @@ def test_gates_of_your_own(
         ("[tool.llmguard.gates.env]\nprod = 1", "must be a table"),
         ("[tool.llmguard.gates.active]\napprovals = {need = 1.5}", "a number"),
         ("[tool.llmguard.gates.active]\napprovals = {folder = 1}", "must be text"),
+        ("[tool.llmguard.gates.active]\nsuite = {days = nan}", "0 or more"),
+        ("[tool.llmguard.gates.active]\ncanary = {max_worse = 2}", "a share"),
+        ("[tool.llmguard.gates.active]\nshadow = {max_net = 5.0}", "a share"),
+        ("[tool.llmguard.gates.active]\ncanary = {confidence = 99}", "between 0 and 1"),
+        ("[tool.llmguard.gates.active]\ncanary = {confidence = 0}", "between 0 and 1"),
     ],
 )
 def test_wrong_settings(project: Project, text: str, words: str) -> None:

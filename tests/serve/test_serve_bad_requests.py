@@ -36,6 +36,7 @@ CASES: list[tuple[str, dict[str, Any], int, str]] = [
     ),
     (CHAT, {**PLAIN, "temperature": 3}, 400, "`temperature` must be a number"),
     (CHAT, {**PLAIN, "temperature": True}, 400, "`temperature`"),
+    (CHAT, {**PLAIN, "temperature": 10**400}, 400, "`temperature` must be a number"),
     (CHAT, {**PLAIN, "max_tokens": 0}, 400, "`max_tokens`"),
     (CHAT, {**PLAIN, "max_tokens": 901}, 400, "from 1 to 900"),
     (CHAT, {**PLAIN, "seed": 1.5}, 400, "`seed`"),

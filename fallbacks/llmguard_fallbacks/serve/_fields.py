@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -69,7 +68,7 @@ class Fields:
         if value is None:
             return None
         good = isinstance(value, int | float) and not isinstance(value, bool)
-        if not good or not math.isfinite(value) or not low <= value <= high:
+        if not good or not low <= value <= high:
             raise self.wrong(name, value, f"a number from {low:g} to {high:g}")
         return float(value)
 
