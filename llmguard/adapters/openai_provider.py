@@ -133,7 +133,8 @@ class OpenAIProvider:
 
     def warm(self) -> None:
         """Import the SDK now, which takes longer than many deadlines allow."""
-        self._calls(self._ready(self.clients.sync))
+        self._check()
+        self.load(is_async=False)
 
     def load(self, *, is_async: bool) -> None:
         """Import the SDK and make its client, before a call's deadline begins."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from ..adapters import provider_for
@@ -25,6 +26,7 @@ def warm_up(*functions: Callable[..., Any]) -> None:
         ConfigError: A function is not guarded, or a pin names an unknown provider.
         TierUnavailableError: A package or a file is missing.
     """
+    import_module("..breaker.version", __package__)  # what it builds on is slow to load
     guards = [guard_of(f) for f in functions] if functions else guarded_functions()
     for guard in guards:
         for step in guard.steps:
