@@ -53,7 +53,7 @@ def _lines(names: Sequence[str]) -> Iterator[str]:
             ran = f"{one['at']}, {one['seconds']} s"
             machine = one["machine"]
             load = f"{machine['load_before'][0]}, {machine['load_after'][0]}"
-        shown = f"[`{command}`](#{_anchor(name)})" if one else f"`{command}`"
+        shown = f"[`{command}`](#{name})" if one else f"`{command}`"
         yield f"| {shown} | {about(name)} | {ran} | {load} |"
     yield ""
     yield "## Which figure comes from which command"
@@ -65,10 +65,6 @@ def _lines(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if name in kept:
             yield from _section(name, kept[name])
-
-
-def _anchor(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def sources() -> Iterator[tuple[Path, Sequence[str]]]:
