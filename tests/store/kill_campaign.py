@@ -32,11 +32,13 @@ from pathlib import Path
 
 from llmguard.errors import QueueError, StoreError
 from llmguard.store import NewTicket, Store, TicketRecord, TicketState, new_id
+from llmguard.store.problems import StoreBusyError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from store_backends import integrity, is_postgres, make_store, raw
 
 LEASE = 0.5
+RECOVERY = 60.0  # seconds that a server may take to be up again
 LIFE = (0.02, 0.3)  # seconds a worker lives, at least and at most
 PASSED_ON = 0.2  # share of claims that end without an answer
 TOUGH = 100_000  # leases that may lapse here: death by kill is not the ticket's fault
@@ -200,10 +202,22 @@ def _crash(url: str, chance: random.Random) -> None:
         time.sleep(0.01)
 
 
+def _opened(url: str) -> Store:
+    """Open the store, once a server that was killed is up again."""
+    end = time.monotonic() + RECOVERY
+    while True:
+        try:
+            return make_store(url, max_losses=TOUGH)
+        except StoreBusyError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
 def report(folder: Path, url: str) -> dict[str, object]:
     """Answer what is left, then compare the store with the log."""
     time.sleep(LEASE)
-    store = make_store(url, max_losses=TOUGH)
+    store = _opened(url)
     for one in store.tickets.list(limit=10**6):
         if one.assignee:  # to somebody who died before giving it back
             store.tickets.assign(one.id, to="", actor="last")
