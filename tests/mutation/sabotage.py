@@ -131,8 +131,8 @@ DEFENCES: Final = (
     ),
     (
         "llmguard/adapters/served.py",
-        'else "mismatch"',
-        'else "match"',
+        'or (pin.model,)) else "mismatch"',
+        'or (pin.model,)) else "match"',
         "tests/faults/test_fault_table.py::test_a_plain_call_ends_as_declared",
     ),
     (
@@ -149,8 +149,8 @@ DEFENCES: Final = (
     ),
     (
         "llmguard/telemetry/otel/_spans.py",
-        "self.content = capture is not Capture.NO_CONTENT",
-        "self.content = True",
+        "if kit.capture.in_spans and self._start.model",
+        "if self._start.model",
         "tests/telemetry/test_otel.py::test_content_is_opt_in",
     ),
     (
