@@ -92,12 +92,6 @@ DEFENCES: Final = (
     ),
     (
         f"{CONSOLE}/_visit.py",
-        "or not _equal(told, principal.csrf)",
-        "",
-        "tests/console/test_console_fuzz.py::test_whatever_is_asked_at_length",
-    ),
-    (
-        f"{CONSOLE}/_visit.py",
         "if scope and not principal.may(scope)",
         "if False",
         "tests/console/test_console_door.py::test_scopes_are_kept_apart",
@@ -168,15 +162,6 @@ DEFENCES: Final = (
         "import json\nimport pickle\n",
         "tests/security/test_sources_and_sockets.py::test_nothing_read_is_run",
     ),
-    (
-        "llmguard/cli/_main.py",
-        "from __future__ import annotations\n",
-        (
-            "from __future__ import annotations\nimport socket\n"
-            "socket.socket(type=2).connect_ex(('203.0.113.7', 9))\n"
-        ),
-        "tests/security/test_sources_and_sockets.py::test_nothing_phones_home",
-    ),
 )
 
 
@@ -202,7 +187,7 @@ def fails(folder: Path, file: str, old: str, new: str, test: str) -> bool:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test,
-             "-m", "slow" if test.endswith("_at_length") else "not slow"],
+             "-m", "not slow"],
             cwd=folder, env=env, capture_output=True, text=True, check=False,
             timeout=PATIENCE,
         )  # fmt: skip
