@@ -87,7 +87,7 @@ class SqlShadow:
         return ShadowRun(**dict(rows[0])) if rows else None
 
     def runs(
-        self, *, env: str | None = None, running: bool = False, limit: int = 100
+        self, *, env: str | None = None, running: bool = False, limit: int | None = 100
     ) -> Sequence[ShadowRun]:
         """Return runs, the newest first."""
         conditions = {"env = ?": env, "state = ?": "running" if running else None}
@@ -95,8 +95,8 @@ class SqlShadow:
         where = f"WHERE {' AND '.join(given)} " if given else ""
         rows = self._database.read(
             f"SELECT {_RUN} FROM shadow_runs {where}"  # noqa: S608 - constants
-            "ORDER BY started_at DESC, id LIMIT ?",
-            (*given.values(), limit),
+            f"ORDER BY started_at DESC, id {'' if limit is None else 'LIMIT ?'}",
+            (*given.values(), *(() if limit is None else (limit,))),
         )
         return [ShadowRun(**dict(row)) for row in rows]
 

@@ -138,9 +138,9 @@ class ShadowStore(Protocol):
         ...
 
     def runs(
-        self, *, env: str | None = None, running: bool = False, limit: int = 100
+        self, *, env: str | None = None, running: bool = False, limit: int | None = 100
     ) -> Sequence[ShadowRun]:
-        """Return runs, the newest first."""
+        """Return runs, the newest first; all of them when `limit` is None."""
         ...
 
     def stop(self, run: str, *, reason: str, actor: str) -> bool:

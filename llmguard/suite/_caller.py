@@ -11,6 +11,7 @@ from ..guard._retry import backoff
 from ..guard._trial import Trial, arun_trial
 from ..outcome import POLICY, Kind
 from ._lines import plain_value
+from ._pace import LONGEST
 from ._types import Case, Sample
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class Caller:
             if trial.kind is Kind.THROTTLED:
                 self.pace.slow(ticket, trial.retry_after)
                 throttled += 1
-                if throttled < _THROTTLED:
+                asked = trial.retry_after or 0.0
+                if throttled < _THROTTLED and asked <= LONGEST:
                     continue
             else:
                 self.pace.good()

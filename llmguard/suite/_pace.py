@@ -13,10 +13,12 @@ from typing import Final, Self
 
 from ..clock import Clock
 
-__all__ = ["Pace"]
+__all__ = ["LONGEST", "Pace"]
 
 _PATIENCE: Final = 1.0
 """Seconds to wait for after a 429 that names none."""
+LONGEST: Final = 600.0
+"""Seconds after a 429 that a run waits for; a quota of the day ends it instead."""
 
 
 class Pace:
@@ -85,7 +87,7 @@ class Pace:
     def slow(self, ticket: int, retry_after: float | None) -> None:
         """Note a 429; those of calls that began before the last cut cut no more."""
         self.throttled += 1
-        wait = _PATIENCE if retry_after is None else retry_after
+        wait = _PATIENCE if retry_after is None else min(retry_after, LONGEST)
         self._until = max(self._until, self._clock.monotonic() + wait)
         if ticket > self._slowed:
             self._slowed = self._begun

@@ -107,15 +107,22 @@ class LLMGuardMiddleware:
             deadline=request.deadline, **self.core.context(request)
         )
         begin = self._starter(start_response, context.outcomes, request)
-        try:
-            with context:
-                return _Body(self.app(environ, begin), context)
-        except Exception as error:
+
+        def instead(error: Exception) -> Iterable[bytes] | None:
             answer = self.answer_to(error, seen)
             if answer is None:
-                raise
+                return None
             # It may have begun a response before it called a model.
             return _reply(begin, answer, instead_of=sys.exc_info())
+
+        try:
+            with context:
+                return _Body(self.app(environ, begin), context, instead)
+        except Exception as error:
+            body = instead(error)
+            if body is None:
+                raise
+            return body
 
     def _starter(
         self, start_response: StartResponse, outcomes: list[Outcome], request: Asked
@@ -139,21 +146,43 @@ class LLMGuardMiddleware:
 
 
 class _Body:
-    """A response's body; each chunk is made in the request's context."""
+    """A response's body; each chunk is made in the request's context.
 
-    def __init__(self, body: Iterable[bytes], context: RequestContext) -> None:
+    Args:
+        body: The application's.
+        context: The request's.
+        instead: Gives the body that replaces one which failed before its first byte.
+    """
+
+    def __init__(
+        self,
+        body: Iterable[bytes],
+        context: RequestContext,
+        instead: Callable[[Exception], Iterable[bytes] | None],
+    ) -> None:
         self._body = body
         self._context = context
+        self._instead = instead
 
     def __iter__(self) -> Iterator[bytes]:
         with self._context:
             chunks = iter(self._body)
+        sent = False
         while True:
-            with self._context:
-                chunk = next(chunks, None)
+            try:
+                with self._context:
+                    chunk = next(chunks, None)
+            except Exception as error:
+                # An application that is a generator runs only now.
+                body = None if sent else self._instead(error)
+                if body is None:
+                    raise
+                yield from body
+                return
             if chunk is None:
                 return
             yield chunk
+            sent = sent or bool(chunk)
 
     def close(self) -> None:
         """Close the application's own body."""

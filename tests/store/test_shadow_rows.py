@@ -72,6 +72,16 @@ def test_a_run_starts_once_and_stops_once(store: Store, clock: VirtualClock) -> 
     assert store.shadow.get("s-2") is None
 
 
+def test_every_run_is_found_by_who_deletes(store: Store) -> None:
+    """What is kept too long is kept by an old run as well as by a new one."""
+    for number in range(105):
+        store.shadow.start(replace(RUN, id=f"s-{number}", started_at=float(number)))
+    assert 100 == len(store.shadow.runs(env="prod"))
+    every = store.shadow.runs(env="prod", running=True, limit=None)
+    assert 105 == len({run.id for run in every})
+    assert "s-104" == every[0].id
+
+
 def test_a_budget_of_calls_is_exact(store: Store) -> None:
     """What was granted never exceeds the limit; what is given back may be taken."""
     store.shadow.start(replace(RUN, calls_limit=10))

@@ -154,6 +154,16 @@ def test_a_plain_application_under_a_script_name(store: SqliteStore) -> None:
     assert {"X-Request-ID": "r-1"} == seen[1][1]
 
 
+def _served(app: Any, store: SqliteStore) -> tuple[bytes, bytes, str]:
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    out, problems = BytesIO(), StringIO()
+    server = SimpleHandler(BytesIO(), out, problems, environ)
+    server.run(LLMGuardMiddleware(app, store=store, secret=SECRET))
+    head, _, body = out.getvalue().partition(b"\r\n\r\n")
+    return head, body, problems.getvalue()
+
+
 def test_an_application_that_had_begun_its_response(store: SqliteStore) -> None:
     """As plain ones do before they work: the caller still gets the ticket."""
 
@@ -161,17 +171,40 @@ def test_an_application_that_had_begun_its_response(store: SqliteStore) -> None:
         start_response("200 OK", [("Content-Type", "text/plain")])
         raise Deferred("01234567890abcdef", queue="q")
 
-    middleware = LLMGuardMiddleware(app, store=store, secret=SECRET)
-    environ: dict[str, Any] = {}
-    setup_testing_defaults(environ)
-    out = BytesIO()
-    problems = StringIO()
-    server = SimpleHandler(BytesIO(), out, problems, environ)
-    server.run(middleware)
-    assert "" == problems.getvalue()
-    head, _, body = out.getvalue().partition(b"\r\n\r\n")
+    head, body, problems = _served(app, store)
+    assert "" == problems
     assert head.startswith(b"HTTP/1.0 202 Accepted")
     assert "01234567890abcdef" == json.loads(body)["ticket"]
+
+
+def test_an_application_that_is_a_generator(store: SqliteStore) -> None:
+    """It works only when its first chunk is asked for."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield from map(work, [b"one"])
+
+    def work(chunk: bytes) -> bytes:
+        raise Deferred("01234567890abcdef", queue="q")
+
+    head, body, problems = _served(app, store)
+    assert "" == problems
+    assert head.startswith(b"HTTP/1.0 202 Accepted")
+    assert "01234567890abcdef" == json.loads(body)["ticket"]
+
+
+def test_a_response_that_was_begun_is_not_replaced(store: SqliteStore) -> None:
+    """After its first byte the status is sent: the server sees the error."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"so far"
+        raise Deferred("01234567890abcdef", queue="q")
+
+    head, body, problems = _served(app, store)
+    assert head.startswith(b"HTTP/1.0 200 OK")
+    assert b"so far" == body
+    assert "Deferred" in problems
 
 
 def test_flask_reads_its_config(store: SqliteStore) -> None:

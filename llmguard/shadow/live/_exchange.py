@@ -145,7 +145,7 @@ def _tidy(shadows: Shadows, store: Store, env: str) -> None:
     if now - shadows.tidied_at < _TIDY_EVERY:
         return
     shadows.tidied_at = now
-    for row in store.shadow.runs(env=env):
+    for row in store.shadow.runs(env=env, limit=None):
         days = ShadowOptions.read(row.options).keep_days
         store.shadow.purge(row.id, before=now - days * _DAY)
         if row.running:
@@ -160,7 +160,7 @@ def _start_from_ledger(
     for route, state in states.items():
         for pin in state.shadows:
             if rows is None:
-                rows = store.shadow.runs(env=env)
+                rows = store.shadow.runs(env=env, limit=None)
             entered = _entered(store, env, route, pin)
             mine = [
                 row
@@ -217,7 +217,7 @@ def _follow_rows(
     shadows: Shadows, store: Store, env: str, states: Mapping[str, RouteState]
 ) -> None:
     """Take part in the runs that are running; leave those that are not."""
-    rows = {row.id: row for row in store.shadow.runs(env=env, running=True)}
+    rows = {row.id: row for row in store.shadow.runs(env=env, running=True, limit=None)}
     for run in list(shadows.runs.values()):
         row = rows.get(run.key)
         if row is not None:

@@ -122,6 +122,18 @@ def test_a_dead_server_under_a_tiny_budget_is_an_error(
     assert report.reason.startswith("1 of 1 calls (100 %) failed without saying")
 
 
+def test_a_quota_of_the_day_ends_the_run(
+    make_suite: MakeSuite, runtime: Runtime
+) -> None:
+    """Nobody sits and waits for tomorrow; the report says what the provider said."""
+    runtime.clock = clock = _Hurry()
+    spent = FakeModel(HttpError(429, retry_after=80_000)).pin("triage")
+    report = run(make_suite(), spent, concurrency=1)
+    assert Verdict.ERROR is report.verdict
+    assert {"throttled": 3} == report.infrastructure
+    assert sum(clock.waited) <= 3 * 600
+
+
 def test_what_a_budget_paid_for_is_judged(make_suite: MakeSuite) -> None:
     """Whichever call ends last, and though the budget is spent by then."""
     asked: list[str] = []
