@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,17 +170,19 @@ def test_calibrating(run: Run, ask: Ask, file_store: SqliteStore) -> None:
     """Nothing known, too little known, and then a cut-off."""
     assert "--function" in run("calibrate", code=2).output
     for number in range(40):
-        sure = 0.5 + number / 100
+        sure = 0.5004 + number / 100
         said = RIGHT if sure > 0.6 else {"category": "shipping"}
         _reviewed(ask, file_store, said, sure)
     shown = run("calibrate", "--target", "0.05", code=1).output
     assert "cannot tell: 40 reviewed answers have a confidence; 59" in shown
     shown = run("calibrate", "--target", "0.2", "--function", "app.f").output
     assert "<- holds" in shown
-    assert "set `min_confidence=" in shown
+    (told,) = re.findall(r"set `min_confidence=([\d.]+)`", shown)
     assert "nobody reviewed answers outside 0.500 to 0.890" in shown
     found = json.loads(run("calibrate", "--target", "0.2", "--json").output)
     assert found["cutoff"]["bound"] <= 0.2
+    # Rounded up: a little below it nothing was measured.
+    assert found["cutoff"]["confidence"] <= float(told)
 
 
 def test_watching_sees_time_pass(run: Run, ask: Ask, file_store: SqliteStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -266,7 +267,9 @@ def _calibration(
         f"{found.verdict}: {found.why}",
     ]
     if found.cutoff is not None:
-        lines.append(f"set `min_confidence={found.cutoff.confidence:.3f}`")
+        # Never below what was measured.
+        cutoff = math.ceil(found.cutoff.confidence * 1000) / 1000
+        lines.append(f"set `min_confidence={cutoff:.3f}`")
     if found.lowest is not None and found.highest is not None:
         lines.append(
             f"nobody reviewed answers outside {found.lowest:.3f} to "
