@@ -227,7 +227,8 @@ class Play:
             if alert.severity == "page":
                 found["people were told"] = f"{alert.signal}: {alert.evidence}"
         for event in self.store.events.list(env="prod", kind="postmortem.written"):
-            found["post-mortem"] = dict(event.detail)
+            detail = dict(event.detail)  # where it lies is this machine's business
+            found["post-mortem"] = detail | {"file": Path(str(detail["file"])).name}
         active = self.store.ledger.route_state("prod", "triage").active
         found["serves"] = "triage-1.0" if active == self.old.id else "triage-1.1"
         return found
