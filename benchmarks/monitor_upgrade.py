@@ -157,6 +157,7 @@ class Play:
         self.draw = tickets(random.Random(11))
         self.seen: dict[str, tuple[int, float]] = {}
         self.n = self.invalid = self.lost = 0
+        self.story = ""
 
     def learn(self) -> None:
         """Have the old version serve, and until it has a baseline where one matters."""
@@ -227,8 +228,11 @@ class Play:
             if alert.severity == "page":
                 found["people were told"] = f"{alert.signal}: {alert.evidence}"
         for event in self.store.events.list(env="prod", kind="postmortem.written"):
-            detail = dict(event.detail)  # where it lies is this machine's business
-            found["post-mortem"] = detail | {"file": Path(str(detail["file"])).name}
+            detail = dict(event.detail)
+            file = Path(str(detail["file"]))
+            # Where it lies is this machine's business; what it says is not.
+            found["post-mortem"] = detail | {"file": file.name}
+            self.story = file.read_text(encoding="utf-8")
         active = self.store.ledger.route_state("prod", "triage").active
         found["serves"] = "triage-1.0" if active == self.old.id else "triage-1.1"
         return found
@@ -260,8 +264,10 @@ def guarded(*, checked: bool) -> Callable[[str], Triage]:
     return triage
 
 
-def run(scenario: str, calls: int, learn: int, rate: float) -> dict[str, Any]:
-    """Play one scenario; returns its figures."""
+def run(
+    scenario: str, calls: int, learn: int, rate: float
+) -> tuple[dict[str, Any], str]:
+    """Play one scenario; returns its figures and the post-mortem that was written."""
     import llmguard.monitor
 
     play = Play(scenario, learn=learn, rate=rate)
@@ -276,7 +282,7 @@ def run(scenario: str, calls: int, learn: int, rate: float) -> dict[str, Any]:
         responder.wait(30)
     found = play.figures()
     llmguard.monitor.stop()
-    return found
+    return found, play.story
 
 
 def show(figures: Mapping[str, Any]) -> None:
@@ -303,6 +309,7 @@ def main() -> None:
     parser.add_argument("--learn", type=int, default=400)
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--story", type=Path, help="where to put the post-mortem")
     parser.add_argument("--quick", action="store_true", help="`breaker` alone")
     # `nox -s bench -- ...` gives one set of options to every script.
     given = parser.parse_known_args()[0]
@@ -319,10 +326,12 @@ def main() -> None:
             )
         return
     print(f"{given.only}:", flush=True)
-    figures = run(given.only, given.calls, given.learn, given.rate)
+    figures, story = run(given.only, given.calls, given.learn, given.rate)
     show(figures)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1))
+    if given.story:
+        given.story.write_text(story, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -180,6 +180,9 @@ class Share:
             return
         elif machine.state is State.OPEN and state is State.HALF_OPEN:
             machine.hold = ends
+        elif machine.state is State.OPEN and row.since > self.since:
+            # Its probes failed between two of our looks: ours would find the same.
+            machine.hold = max(machine.hold, ends)
         elif machine.state is State.CLOSED and not machine.healthy(now):
             self._follow(row, State.OPEN, now, ends)
             self._adopted = True

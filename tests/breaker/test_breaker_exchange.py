@@ -201,6 +201,25 @@ def test_probing_is_left_to_the_process_that_began(
     assert second.acquire().probe
 
 
+def test_probes_that_failed_between_two_looks_count(
+    process: Process, clock: Any
+) -> None:
+    """Half-open came and went: what one process found holds for the others, too."""
+    a, b, first, second = pair(process)
+    run(second, Kind.TRANSPORT, 5)
+    run(first, Kind.TRANSPORT, 5)
+    a.sync(), b.sync()
+    clock.now += 15.0
+    run(first, Kind.TRANSPORT, 2)
+    assert first.status is State.OPEN
+    a.sync(), b.sync()
+    left = second.snapshot().retry_after
+    assert left is not None
+    assert left >= 15.0
+    clock.now += left
+    assert second.acquire().probe
+
+
 def test_half_open_elsewhere_is_open_for_a_newcomer(
     process: Process, clock: Any
 ) -> None:

@@ -20,9 +20,10 @@ def test_a_forced_upgrade_ends_by_itself_with_its_post_mortem(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Valid answers throughout, the old version back, the story already written."""
-    file = tmp_path / "figures.json"
+    file, story = tmp_path / "figures.json", tmp_path / "story.md"
+    options = ("--only", "breaker", "--json", str(file), "--story", str(story))
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--only", "breaker", "--json", str(file)],
+        [sys.executable, str(SCRIPT), *options],
         capture_output=True,
         text=True,
         check=False,
@@ -38,7 +39,7 @@ def test_a_forced_upgrade_ends_by_itself_with_its_post_mortem(
     assert "triage-1.0" == found["serves"]
     assert "worse" == found["probe"]["verdict"]
     written = found["post-mortem"]
-    text = Path(written["file"]).read_text("utf-8")
+    text = story.read_text("utf-8")
     assert "was rolled back by itself" in text
     # The slice: threats that the old version gives to a person.
     assert any("threat_reaches_person" in name for name in written["names"])

@@ -127,7 +127,7 @@ def _paths() -> dict[str, Json]:
 _TIME: Final = r"(0|[1-9][0-9]{0,10})(\.[0-9]{1,6})?"
 _CURSOR: Final = (
     rf'^(\["w",-?(0|[1-9][0-9]{{0,8}}),(null|{_TIME}),"[0-9a-z]{{1,40}}"\]'
-    rf'|\["c",{_TIME},"[0-9a-z]{{1,40}}"\])$'
+    rf'|\["c",{_TIME},"[0-9a-z]{{1,40}}"\])?$'
 )
 _LEASED: Final[Json] = {
     "type": "object",
@@ -284,7 +284,7 @@ def _list() -> Json:
             "after": {
                 "type": "string",
                 "pattern": _CURSOR,
-                "description": "`next` of the page before.",
+                "description": "`next` of the page before; empty for the first.",
             },
         },
     )
