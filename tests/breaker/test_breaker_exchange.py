@@ -30,6 +30,18 @@ def pair(process: Process) -> tuple[Any, Any, VersionBreaker, VersionBreaker]:
     return a, b, first, second
 
 
+def due(
+    process: Process, clock: Any
+) -> tuple[Any, Any, VersionBreaker, VersionBreaker]:
+    """Return two processes that both opened, at the end of that time."""
+    a, b, first, second = pair(process)
+    run(second, Kind.TRANSPORT, 5)
+    run(first, Kind.TRANSPORT, 5)
+    a.sync(), b.sync()
+    clock.now += 15.0
+    return a, b, first, second
+
+
 def run(breaker: VersionBreaker, kind: Kind, n: int) -> None:
     for _ in range(n):
         breaker.record(breaker.acquire(), kind, elapsed=0.1)
@@ -189,11 +201,7 @@ def test_probing_is_left_to_the_process_that_began(
     process: Process, clock: Any
 ) -> None:
     """Others wait one lease longer, and no more than that."""
-    a, b, first, second = pair(process)
-    run(second, Kind.TRANSPORT, 5)
-    run(first, Kind.TRANSPORT, 5)
-    a.sync(), b.sync()
-    clock.now += 15.0
+    a, b, first, second = due(process, clock)
     first.acquire()
     a.sync(), b.sync()
     assert second.snapshot().retry_after == 30.0
@@ -205,11 +213,7 @@ def test_probes_that_failed_between_two_looks_count(
     process: Process, clock: Any
 ) -> None:
     """Half-open came and went: what one process found holds for the others, too."""
-    a, b, first, second = pair(process)
-    run(second, Kind.TRANSPORT, 5)
-    run(first, Kind.TRANSPORT, 5)
-    a.sync(), b.sync()
-    clock.now += 15.0
+    a, b, first, second = due(process, clock)
     run(first, Kind.TRANSPORT, 2)
     assert first.status is State.OPEN
     a.sync(), b.sync()

@@ -177,17 +177,20 @@ def test_an_application_that_had_begun_its_response(store: SqliteStore) -> None:
     assert "01234567890abcdef" == json.loads(body)["ticket"]
 
 
-def test_an_application_that_is_a_generator(store: SqliteStore) -> None:
-    """It works only when its first chunk is asked for."""
+def _chunked(*chunks: bytes) -> Any:
+    """Return an application that sends chunks, and then needs a person."""
 
     def app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [("Content-Type", "text/plain")])
-        yield from map(work, [b"one"])
-
-    def work(chunk: bytes) -> bytes:
+        yield from chunks
         raise Deferred("01234567890abcdef", queue="q")
 
-    head, body, problems = _served(app, store)
+    return app
+
+
+def test_an_application_that_is_a_generator(store: SqliteStore) -> None:
+    """It works only when its first chunk is asked for."""
+    head, body, problems = _served(_chunked(), store)
     assert "" == problems
     assert head.startswith(b"HTTP/1.0 202 Accepted")
     assert "01234567890abcdef" == json.loads(body)["ticket"]
@@ -195,13 +198,7 @@ def test_an_application_that_is_a_generator(store: SqliteStore) -> None:
 
 def test_a_response_that_was_begun_is_not_replaced(store: SqliteStore) -> None:
     """After its first byte the status is sent: the server sees the error."""
-
-    def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        yield b"so far"
-        raise Deferred("01234567890abcdef", queue="q")
-
-    head, body, problems = _served(app, store)
+    head, body, problems = _served(_chunked(b"so far"), store)
     assert head.startswith(b"HTTP/1.0 200 OK")
     assert b"so far" == body
     assert "Deferred" in problems
