@@ -177,8 +177,7 @@ def test_everything_goes_by_keys(browser: Make, serve: Callable[..., Site]) -> N
     page.until(lambda: not page.find("#help").get("open"))
     page.keys("j", "j", "k")
     assert "Ticket 1" == page.script("return document.activeElement.textContent")
-    # At once with its row: the list is live, and may be renewed in between.
-    page.keys("j", "k", "enter")
+    page.keys("enter")
     page.find("h1", "Ticket 1")
     page.keys("c")
     page.find("#answer")
@@ -205,6 +204,27 @@ def test_everything_goes_by_keys(browser: Make, serve: Callable[..., Site]) -> N
     assert "answer" == page.focused()
     page.keys("q")
     page.find("h1", "Review")
+
+
+def test_a_renewed_list_keeps_the_place(
+    browser: Make, serve: Callable[..., Site]
+) -> None:
+    """Others ask and answer while somebody walks the rows with the keyboard."""
+    site = serve()
+    tickets = [site.ask() for _ in range(3)]
+    page = browser()
+    login(page, site, "ann")
+    place = "return document.activeElement.textContent"
+    page.keys("j", "j")
+    assert "Ticket 2" == page.script(place)
+    site.ask()
+    page.find("a", "Ticket 4")
+    assert "Ticket 2" == page.script(place)
+    site.store.tickets.cancel(tickets[1], actor="caller", reason="no longer")
+    page.until(lambda: "Ticket 2" not in page.text)
+    assert "Ticket 3" == page.script(place)
+    page.keys("k", "enter")
+    page.find("h1", "Ticket 1")
 
 
 def test_it_works_without_scripts(browser: Make, serve: Callable[..., Site]) -> None:

@@ -109,6 +109,21 @@
     (goal || part).focus();
   });
 
+  // A list that is renewed keeps the reader's place: the same row, or what came up there.
+  let place;
+  body.addEventListener("htmx:beforeSwap", (event) => {
+    const rows = all("[data-row]", event.detail.target);
+    const at = rows.indexOf(document.activeElement);
+    place = at < 0 ? undefined : { at, href: rows[at].getAttribute("href") };
+  });
+  body.addEventListener("htmx:afterSwap", (event) => {
+    if (!place) return;
+    const rows = all("[data-row]", event.detail.target);
+    const same = rows.find((one) => one.getAttribute("href") === place.href);
+    (same || rows[Math.min(place.at, rows.length - 1)])?.focus({ preventScroll: true });
+    place = undefined;
+  });
+
   // Filters apply at once; without scripts their button does.
   all("select[data-auto]").forEach((one) => {
     one.addEventListener("change", () => one.form.requestSubmit());
