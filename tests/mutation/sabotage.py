@@ -103,6 +103,12 @@ DEFENCES: Final = (
         "tests/console/test_console_door.py::test_guessing_is_slowed_down",
     ),
     (
+        f"{CONSOLE}/_bearers.py",
+        "if not wait:",
+        "if True:",
+        "tests/console/test_console_bearers.py::test_wrong_tokens_are_slowed_down",
+    ),
+    (
         "llmguard/promotion/_approvals.py",
         "if any(same_person(who, author) for author in authors)",
         "if False",

@@ -21,6 +21,7 @@ from llmguard.store.access import (
     secret_digest,
 )
 
+from ._bearers import Bearers
 from ._principal import Principal
 from ._problems import LoginNeededError, RefusedError
 from ._settings import ConsoleSettings
@@ -57,6 +58,7 @@ class Door:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._bearers = Bearers(store, settings.login_rate, clock=clock)
         # Cookies know no ports: consoles of other stores on this host have others.
         self._mark = hashlib.sha256(store.url.encode()).hexdigest()[:8]
 
@@ -95,16 +97,12 @@ class Door:
 
         Raises:
             LoginNeededError: Nobody that is known.
-            RefusedError: A proxy's user who may not come in.
+            RefusedError: A proxy's user who may not come in, or an address that sent
+                too many bad bearer tokens.
         """
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            found = self._store.access.by_token(secret_digest(secret.strip()))
-            if found is None:
-                raise LoginNeededError(
-                    "the bearer token is unknown, expired or revoked; "
-                    "`llmguard console token list` shows what there is"
-                )
+            found = self._bearers.admit(secret.strip(), self.address(request))
             return self._principal(request, found, ""), None
         session = request.cookies.get(self.cookie_name(request), "")
         granted = None

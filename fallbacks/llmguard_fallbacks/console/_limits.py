@@ -29,14 +29,19 @@ class Limiter:
         self._lock = threading.Lock()
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait(self, key: str) -> int:
-        """Take a turn: 0 when there was one, else seconds until the next."""
+    def wait(self, key: str, *, take: bool = True) -> int:
+        """Take a turn: 0 when there was one, else seconds until the next.
+
+        Args:
+            key: Whose turn.
+            take: False only looks whether there is one.
+        """
         now = self._clock.monotonic()
         with self._lock:
             left, at = self._left.pop(key, (self._full, now))
             left = min(self._full, left + (now - at) * self._full / _MINUTE)
             through = left >= 1.0
-            self._left[key] = (left - 1.0 if through else left, now)
+            self._left[key] = (left - 1.0 if through and take else left, now)
             # The least recently seen goes: it is the one most likely full again.
             while len(self._left) > _KEYS:
                 self._left.popitem(last=False)

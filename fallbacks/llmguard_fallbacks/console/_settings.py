@@ -33,7 +33,8 @@ class ConsoleSettings:
         secure: Whether cookies need HTTPS; None for what each request came by.
         max_body: Most bytes of a request.
         body_timeout: Seconds for a request to arrive.
-        login_rate: Attempts to log in per minute and address.
+        login_rate: Attempts to log in per minute and address, and as many bearer
+            tokens that do not hold.
         rate: Requests per minute and principal.
         streams: Live connections per principal.
         audit_days: Days that rows of the audit are kept.

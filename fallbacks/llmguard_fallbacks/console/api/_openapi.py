@@ -42,7 +42,7 @@ _ERRORS: Final[dict[int, str]] = {
     413: "Too large.",
     415: "Not `application/json`.",
     422: "A field is wrong; `errors` name it by a JSON pointer.",
-    429: "Too many requests, or too many streams.",
+    429: "Too many requests, streams, or tokens that do not hold.",
     503: "The store cannot be used just now.",
 }
 _ALWAYS: Final = (400, 401, 403, 429, 503)
