@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, find_postgres
 
+from llmguard import config
 from llmguard.guard._runtime import default_runtime
 from llmguard.store._open import _OPEN
 
@@ -38,6 +39,14 @@ def closed_stores() -> Iterator[None]:
     yield
     for url in set(_OPEN) - before:
         _OPEN.pop(url).close()
+
+
+@pytest.fixture(autouse=True)
+def own_settings() -> Iterator[None]:
+    """Read the settings anew in each test: those of one folder are not the next's."""
+    config.reset()
+    yield
+    config.reset()
 
 
 @pytest.fixture(autouse=True)
