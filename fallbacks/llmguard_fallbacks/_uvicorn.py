@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import threading
 from collections.abc import Generator
@@ -10,7 +11,7 @@ from typing import Any
 
 from llmguard.errors import ConfigError
 
-__all__ = ["bind", "make_server", "served"]
+__all__ = ["bind", "is_loopback", "make_server", "served"]
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -32,6 +33,17 @@ def bind(host: str, port: int) -> socket.socket:
             "`--port`, or 0 for any free one"
         ) from error
     return bound
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address stays on this machine."""
+    bare = host.strip("[]")
+    if bare == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
 
 
 def make_server(app: Any, *, install: str, **options: Any) -> Any:

@@ -12,10 +12,10 @@ from llmguard.cli._text import examples
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import WAITING, TicketRecord, TicketState
 
+from ._cli_group import Group
 from .queue import _cli_learn, _cli_people, _cli_upkeep
 from .queue import _text as text
 from .queue._cli_shared import (
-    Group,
     find_ticket,
     id_argument,
     json_option,

@@ -10,6 +10,7 @@ import click
 
 from .._nested import read_json
 from ..errors import ConfigError
+from ._options import json_option
 from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="BASELINE and STREAM are results of `--json` on parts of a log: add them up.",
 )
 @click.option("--measure", is_flag=True, help="Measure the rate of false alarms too.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def backtest(
     *,
     baseline: Path,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from .. import config
 from ..errors import ConfigError, LLMGuardError, LockError
 from ..promotion._when import read_time
+from ._options import env_of, env_option, json_option, store_option
 from ._text import emit_json
 
 if TYPE_CHECKING:
@@ -44,16 +44,6 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _PIN: Final = re.compile(r"p-[0-9a-f]{3,10}")
 _GATE: Final = 3
 _STALE: Final = 4
-
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
-store_option = click.option(
-    "--store", "url", help="Store path or URL; the configured one by default."
-)
-env_option = click.option(
-    "--env", help="Environment; `LLMGUARD_ENV` or the setting `env` by default."
-)
 
 
 def who_options(function: _F) -> _F:
@@ -337,8 +327,3 @@ def _described(lock: Lock, state: RouteState, pin: str) -> str:
     return (
         f"{pin}  {one.model}  {stage.value if stage else 'new'}  {one.owner}".rstrip()
     )
-
-
-def env_of(env: str | None) -> str:
-    """Return the environment that is meant."""
-    return env or config.load().env

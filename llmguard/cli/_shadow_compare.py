@@ -10,6 +10,7 @@ import click
 
 from .._nested import read_json
 from ..errors import ConfigError
+from ._options import json_option
 from ._text import examples
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ _READ: Final = ("id", "output", "calls", "sample", "stratum", "cluster", "input"
 @click.option("--with", "others", type=_FILE, multiple=True, help="Counts to add.")
 @click.option("--folder", type=click.Path(path_type=Path), help="For temporary files.")
 @click.option("--html", type=_FILE, help="Write: a page of its own.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def compare_command(*, a: Path, b: Path, **options: Any) -> None:
     """Compare recordings A (incumbent) and B (challenger), JSON Lines, .gz or not.
 

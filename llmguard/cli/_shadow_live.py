@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from .._login import login
-from ..errors import ConfigError, LLMGuardError, LockError
+from ..errors import LLMGuardError, LockError
+from ._options import env_option, json_option, opened, store_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,36 +28,10 @@ __all__ = [
     "store_option",
 ]
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
-store_option = click.option(
-    "--store", "url", help="Store path or URL; the configured one by default."
-)
-env_option = click.option(
-    "--env", help="Environment; `LLMGUARD_ENV` or the setting `env` by default."
-)
-
 
 def actor() -> str:
     """Return who types."""
     return login()
-
-
-def opened(url: str | None, *, create: bool = False) -> Store:
-    """Return the store.
-
-    Raises:
-        click.ClickException: It cannot be opened.
-    """
-    from ..store import open_store
-
-    try:
-        return open_store(url, create=create)
-    except ConfigError as error:
-        raise click.BadParameter(str(error), param_hint="--store") from error
-    except LLMGuardError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def found_run(store: Store, subject: str, env: str | None, pin: str = "") -> ShadowRun:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ._options import json_option
 from ._text import Share, emit_json, examples, table
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class _Traffic(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[rep
     help="Share of the traffic that the claim is about.",
 )
 @click.option("--call-cost", type=float, help="What one call costs.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def plan_command(*, as_json: bool, **options: Any) -> None:
     """Say how long a shadow must run to declare a net divergence of `--detect`.
 

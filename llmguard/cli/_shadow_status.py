@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._options import env_of
 from ._shadow_live import env_option, json_option, opened, reported, store_option
 from ._text import age, emit_json, examples, table
 
@@ -50,10 +51,9 @@ def status_command(
 def _runs(
     store: Store, subject: str | None, env: str | None, *, everything: bool
 ) -> list[ShadowRun]:
-    from .. import config
     from ._shadow_live import runs_of
 
-    wanted = env or config.load().env
+    wanted = env_of(env)
     if subject is not None:
         runs = list(runs_of(store, subject, wanted))
         return runs if everything else runs[:1]

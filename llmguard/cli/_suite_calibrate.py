@@ -15,6 +15,7 @@ import click
 
 from .. import config
 from ..errors import ConfigError
+from ._options import json_option
 from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ _RATES: Final = (0.05, 0.15)
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write; calibrations/DETECTOR.FAMILY.json by default.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def calibrate(
     *,
     detector: str,

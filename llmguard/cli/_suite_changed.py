@@ -12,6 +12,7 @@ import click
 
 from .. import config
 from ..errors import ConfigError
+from ._options import json_option
 from ._text import emit_json, examples
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class _Change:
 @click.option(
     "--strict", is_flag=True, help="Exit with 3 where a changed route has no suite."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def changed_command(*, base: str, strict: bool, as_json: bool) -> None:
     """Print a line per suite and candidate pin: `SUITE PIN [INCUMBENT]`.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from ._options import json_option
+
 if TYPE_CHECKING:
     from ..suite import Report
 
@@ -27,9 +29,7 @@ def output_options(function: F) -> F:
     path = click.Path(dir_okay=False, path_type=Path)
     for name, what in reversed(_FILES.items()):
         function = click.option(f"--{name}", type=path, help=f"Write: {what}")(function)
-    return click.option(
-        "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-    )(function)
+    return json_option(function)
 
 
 def emit(report: Report, *, as_json: bool, **files: Path | None) -> None:

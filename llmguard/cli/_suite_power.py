@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._options import json_option
 from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _BIG = 20_000
 )
 @click.option("--seed", default=0, show_default=True, help="Of the simulation.")
 @click.option("--baseline", is_flag=True, help="A journal stands in for the incumbent.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def power_command(
     *, name: str, runs: int, seed: int, baseline: bool, as_json: bool
 ) -> None:

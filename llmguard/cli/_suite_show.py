@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ConfigError
+from ._options import json_option
 from ._text import emit_json, examples, table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["list_command", "show_command"]
 
 
 @click.command("list", epilog=examples("llmguard suite list --json"))
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def list_command(*, as_json: bool) -> None:
     """List the suites that `[tool.llmguard] suites` leads to."""
     from ..suite import all_suites
@@ -78,7 +79,7 @@ def _summary(each: Suite) -> dict[str, Any]:
 
 @click.command("show", epilog=examples("llmguard suite show triage"))
 @click.argument("what")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def show_command(*, what: str, as_json: bool) -> None:
     """Show a suite, a report (a JSON file of `run --json`) or kept evidence.
 

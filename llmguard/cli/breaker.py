@@ -17,12 +17,13 @@ import click
 
 from .._login import login
 from ..errors import ConfigError, LLMGuardError
+from ._options import json_option, opened, store_option
 from ._text import age, emit_json, examples, table
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from ..store import BreakerRow, Store
+    from ..store import BreakerRow
 
 __all__ = ["breaker"]
 
@@ -34,24 +35,6 @@ _MEANING: Final = {
     "quarantined": "admits no call; it was quarantined already",
 }
 
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
-_store_option = click.option(
-    "--store", "url", help="Store path or URL; the configured one by default."
-)
-
-
-def _open(url: str | None, *, create: bool) -> Store:
-    from ..store import open_store
-
-    try:
-        return open_store(url, create=create)
-    except ConfigError as error:
-        raise click.BadParameter(str(error), param_hint="--store") from error
-    except LLMGuardError as error:
-        raise click.ClickException(str(error)) from error
-
 
 def _complete_key(
     ctx: click.Context,
@@ -61,7 +44,7 @@ def _complete_key(
     from click.shell_completion import CompletionItem
 
     try:
-        rows = _open(ctx.params.get("url"), create=False).list_breakers()
+        rows = opened(ctx.params.get("url"), create=False).list_breakers()
     except (click.ClickException, LLMGuardError):
         return []
     return [
@@ -77,8 +60,8 @@ def _takes_key(function: _F) -> _F:
         click.argument("key", shell_complete=_complete_key),
         click.option("--reason", default="", help="Why; shown to everybody."),
         click.option("--new", is_flag=True, help="KEY is not reported yet; write it."),
-        _json_option,
-        _store_option,
+        json_option,
+        store_option,
     ):
         function = option(function)
     return function
@@ -99,11 +82,11 @@ def breaker() -> None:
 
 
 @breaker.command("list", epilog=examples("llmguard breaker list --json"))
-@_json_option
-@_store_option
+@json_option
+@store_option
 def list_(*, as_json: bool, url: str | None) -> None:
     """List every breaker that any process has reported."""
-    rows = _open(url, create=False).list_breakers()
+    rows = opened(url, create=False).list_breakers()
     if as_json:
         emit_json([_document(row) for row in rows])
     elif not rows:
@@ -147,7 +130,7 @@ def _command(
 ) -> None:
     from ..breaker import command, find_key
 
-    store = _open(url, create=new)
+    store = opened(url, create=new)
     try:
         known = key if new else find_key(store, key)
     except ConfigError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ..chaos import DOES, Fault, load_plan
+from ._options import json_option
 from ._text import emit_json, examples, table
 
 __all__ = ["chaos"]
@@ -24,7 +25,7 @@ def chaos() -> None:
 
 @chaos.command(epilog=examples("llmguard chaos check chaos.toml"))
 @click.argument("plan", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def check(plan: Path, as_json: bool) -> None:
     """Read a plan and say what it would do."""
     found = load_plan(plan)
@@ -43,7 +44,7 @@ def check(plan: Path, as_json: bool) -> None:
 
 
 @chaos.command("list", epilog=examples("llmguard chaos list --json"))
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def list_(as_json: bool) -> None:
     """List what a fault can do."""
     if as_json:

@@ -12,6 +12,7 @@ import click
 from .. import config
 from ..errors import LLMGuardError
 from ._checks import Finding, check_all
+from ._options import json_option
 from ._text import emit_json, examples, table
 
 __all__ = ["doctor"]
@@ -21,7 +22,7 @@ _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 @click.command(epilog=examples("llmguard doctor", "llmguard doctor shop.tickets"))
 @click.argument("modules", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def doctor(modules: tuple[str, ...], as_json: bool) -> None:
     """Say what this project lacks, and what repairs it.
 

@@ -16,6 +16,7 @@ from ..guard._drill import drill as run_drill
 from ..store import open_store
 from ..telemetry.activity import DRILL, Activity
 from ._drill_inputs import load_guard, read_inputs, ticket_inputs
+from ._options import json_option
 from ._text import counted, emit_json, examples, table
 
 __all__ = ["drill", "progress_on"]
@@ -53,7 +54,7 @@ _PROCESS: Final = "drill"
     help="Share of valid answers that every lower tier must reach.",
 )
 @click.option("--dry-run", is_flag=True, help="Write nothing to the store.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def drill(
     *,
     function: str,

@@ -6,8 +6,8 @@ import time
 
 import click
 
-from .. import config
 from ..store import Store, open_store, store_exists, store_path
+from ._options import env_of, env_option, json_option, store_option
 from ._text import emit_json, examples
 
 __all__ = ["metrics"]
@@ -25,13 +25,9 @@ __all__ = ["metrics"]
     "--dashboard", is_flag=True, help="Print the Grafana dashboard (JSON) instead."
 )
 @click.option("--openmetrics", is_flag=True, help="OpenMetrics 1.0 instead of 0.0.4.")
-@click.option(
-    "--store", "url", help="Store path or URL; the configured one by default."
-)
-@click.option(
-    "--env", help="Environment; `LLMGUARD_ENV` or the setting `env` by default."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@store_option
+@env_option
+@json_option
 def metrics(
     *,
     listen: str | None,
@@ -58,7 +54,7 @@ def metrics(
             "`--store` names another"
         )
     store = open_store(url)
-    env = env or config.load().env
+    env = env_of(env)
     if listen is not None:
         _serve(store, env, listen)
         return

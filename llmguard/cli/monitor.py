@@ -11,43 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import ConfigError, LLMGuardError
 from ._monitor_backtest import backtest
+from ._options import env_of, env_option, json_option, opened, store_option
 from ._text import age, emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..store import Store
 
 __all__ = ["monitor"]
-
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
-_store = click.option(
-    "--store", "url", help="Store path or URL; the configured one by default."
-)
-_env = click.option(
-    "--env",
-    default=None,
-    help="Environment; `LLMGUARD_ENV` or the setting `env` by default.",
-)
-
-
-def _open(url: str | None) -> Store:
-    from ..store import open_store
-
-    try:
-        return open_store(url, create=False)
-    except ConfigError as error:
-        raise click.BadParameter(str(error), param_hint="--store") from error
-    except LLMGuardError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _environment(env: str | None) -> str:
-    from .. import config
-
-    return env or config.load().env
 
 
 @click.group(epilog=examples("llmguard monitor status shop.tickets.triage --hours 24"))
@@ -69,9 +40,9 @@ monitor.add_command(backtest)
     show_default=True,
     help="Span.",
 )
-@_json
-@_store
-@_env
+@json_option
+@store_option
+@env_option
 def status(
     *,
     function: str | None,
@@ -86,7 +57,7 @@ def status(
     """
     from ..monitor._figures import versions_of
 
-    store, env = _open(url), _environment(env)
+    store, env = opened(url), env_of(env)
     now = time.time()
     versions = versions_of(store, env, function, since=now - hours * 3600)
     if as_json:
@@ -137,9 +108,9 @@ def _alarms(alarms: list[dict[str, Any]]) -> str:
 @click.argument("pin", required=False)
 @click.option("--drop", is_flag=True, help="Forget it: the version is learnt anew.")
 @click.option("--document", is_flag=True, help="Print the sealed document itself.")
-@_json
-@_store
-@_env
+@json_option
+@store_option
+@env_option
 def baseline(
     *,
     function: str | None,
@@ -151,7 +122,7 @@ def baseline(
     env: str | None,
 ) -> None:
     """List frozen baselines; with FUNCTION and PIN, show or drop one."""
-    store, env = _open(url), _environment(env)
+    store, env = opened(url), env_of(env)
     if function is None or pin is None:
         if drop or document:
             raise click.UsageError("name the FUNCTION and the PIN")

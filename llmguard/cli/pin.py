@@ -31,6 +31,7 @@ from ..pins import (
     refresh,
     shutdown,
 )
+from ._options import json_option
 from ._pin_io import (
     Horizon,
     PinGroup,
@@ -49,10 +50,6 @@ from ._pin_probe import probe
 from ._text import counted, examples
 
 __all__ = ["pin"]
-
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
 
 
 @click.group(
@@ -89,7 +86,7 @@ def pin() -> None:
 @click.option("--shutdown", "ends", default="", metavar="DATE", help="Known last day.")
 @click.option("--activate", is_flag=True, help="Make it the route's active pin.")
 @lock_option
-@_json
+@json_option
 def add(
     *,
     route: str,
@@ -125,7 +122,7 @@ def add(
 
 @pin.command("list", epilog=examples("llmguard pin list --json"))
 @lock_option
-@_json
+@json_option
 def list_(*, lock: Path, as_json: bool) -> None:
     """List every pin; `*` marks the active one of each route."""
     found = read_lock(lock)
@@ -137,7 +134,7 @@ def list_(*, lock: Path, as_json: bool) -> None:
 @pin.command(epilog=examples("llmguard pin show triage"))
 @click.argument("name")
 @lock_option
-@_json
+@json_option
 def show(*, name: str, lock: Path, as_json: bool) -> None:
     """Show one pin, by its id, or the active one of a route."""
     found = read_lock(lock)
@@ -151,7 +148,7 @@ def show(*, name: str, lock: Path, as_json: bool) -> None:
 @click.option("--horizon", type=Horizon(), default="90d", help="Such as 90d or 12w.")
 @click.option("--files/--no-files", default=True, help="Hash model files.")
 @lock_option
-@_json
+@json_option
 def check_(*, horizon: timedelta, files: bool, lock: Path, as_json: bool) -> None:
     """Find aliases, shutdowns, changed files; for CI."""
     document: dict[str, Any] = {"lock": str(lock), "naming": naming().updated}
@@ -181,7 +178,7 @@ def check_(*, horizon: timedelta, files: bool, lock: Path, as_json: bool) -> Non
 @pin.command(epilog=examples("llmguard pin use p-c2bb020ba1"))
 @click.argument("pin_id")
 @lock_option
-@_json
+@json_option
 def use(*, pin_id: str, lock: Path, as_json: bool) -> None:
     """Make a pin the active one of its route."""
     after = edit_lock(lock, _change(lambda old: old.activated(pin_id)))
@@ -192,7 +189,7 @@ def use(*, pin_id: str, lock: Path, as_json: bool) -> None:
 @pin.command(epilog=examples("llmguard pin remove p-c2bb020ba1"))
 @click.argument("pin_id")
 @lock_option
-@_json
+@json_option
 def remove(*, pin_id: str, lock: Path, as_json: bool) -> None:
     """Remove a pin that is not active, or the last one of its route."""
     after = edit_lock(lock, _change(lambda old: old.without(pin_id)))
@@ -210,7 +207,7 @@ def remove(*, pin_id: str, lock: Path, as_json: bool) -> None:
     "--lifecycle", is_flag=True, help="Ask the providers when their models end."
 )
 @lock_option
-@_json
+@json_option
 def refresh_(*, files: bool, lifecycle: bool, lock: Path, as_json: bool) -> None:
     """Accept edits by hand: classify and hash every entry anew.
 
@@ -240,7 +237,7 @@ def refresh_(*, files: bool, lifecycle: bool, lock: Path, as_json: bool) -> None
 @click.argument("provider")
 @click.argument("model")
 @click.option("--endpoint", help="Base URL of an OpenAI-compatible server.")
-@_json
+@json_option
 def classify_(
     *, provider: str, model: str, endpoint: str | None, as_json: bool
 ) -> None:

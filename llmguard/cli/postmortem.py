@@ -98,20 +98,7 @@ def _list(found: list[Upgrade], route: str, *, as_json: bool) -> None:
     from ..monitor.postmortem._markdown import moment
 
     if as_json:
-        emit_json(
-            [
-                {
-                    "number": one.number,
-                    "pin": one.pin,
-                    "incumbent": one.incumbent,
-                    "exposed": one.exposed,
-                    "ended": one.ended,
-                    "end": one.end,
-                    "automatic": one.automatic,
-                }
-                for one in found
-            ]
-        )
+        emit_json([one.document() for one in found])
         return
     if not found:
         click.echo(f"route {route} has no upgrade yet: no version replaced another")

@@ -11,6 +11,7 @@ import click
 
 from ..scan import Finding, Unread
 from ..scan import scan as look
+from ._options import json_option
 from ._text import counted, emit_json, examples
 
 __all__ = ["scan"]
@@ -38,7 +39,7 @@ _FORMATS: Final = ("text", "json", "github")
     show_default=True,
     help="`github` makes annotations of a workflow.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def scan(
     paths: tuple[str, ...], exclude: tuple[str, ...], shape: str, as_json: bool
 ) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import config
 from ..errors import ConfigError
 from ..store import Store, open_store, store_exists, store_name
+from ._options import env_of, env_option, json_option, store_option
 from ._text import age, emit_json, examples, table
 
 if TYPE_CHECKING:
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     from ..telemetry.objectives import Objective
 
 __all__ = ["slo"]
-
-_store_option = click.option(
-    "--store", "url", help="Store path or URL; the configured one by default."
-)
-_env_option = click.option(
-    "--env", help="Environment; `LLMGUARD_ENV` or the setting `env` by default."
-)
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
 
 
 @click.group(epilog=examples("llmguard slo status"))
@@ -52,19 +42,15 @@ def _open(url: str | None) -> Store:
     return open_store(url)
 
 
-def _env(env: str | None) -> str:
-    return env or config.load().env
-
-
 @slo.command("list", epilog=examples("llmguard slo list --json"))
-@_store_option
-@_env_option
-@_json_option
+@store_option
+@env_option
+@json_option
 def list_(url: str | None, env: str | None, as_json: bool) -> None:
     """List what every function owes."""
     from ..monitor.slo import objectives_of
 
-    found = objectives_of(_open(url), _env(env))
+    found = objectives_of(_open(url), env_of(env))
     if as_json:
         emit_json(
             [
@@ -90,9 +76,9 @@ def list_(url: str | None, env: str | None, as_json: bool) -> None:
 
 @slo.command(epilog=examples("llmguard slo status shop.tickets.triage"))
 @click.argument("functions", nargs=-1)
-@_store_option
-@_env_option
-@_json_option
+@store_option
+@env_option
+@json_option
 def status(
     functions: tuple[str, ...], url: str | None, env: str | None, as_json: bool
 ) -> None:
@@ -103,7 +89,7 @@ def status(
     """
     from ..monitor.slo import statuses
 
-    found = statuses(_open(url), _env(env), now=time.time(), functions=functions)
+    found = statuses(_open(url), env_of(env), now=time.time(), functions=functions)
     if as_json:
         emit_json([one.document() for one in found])
     elif not found:
@@ -157,16 +143,16 @@ def _firing(one: VersionStatus) -> str:
 
 @slo.command(epilog=examples("llmguard slo report --weekly"))
 @click.option("--weekly", is_flag=True, help="The last seven days; the only period.")
-@_store_option
-@_env_option
-@_json_option
+@store_option
+@env_option
+@json_option
 def report(weekly: bool, url: str | None, env: str | None, as_json: bool) -> None:
     """Write the weekly review: attainment, causes, alerts, as Markdown."""
     from ..monitor.slo._week import weeks
 
     if not weekly:
         raise click.UsageError("say `--weekly`: it is the only period there is")
-    found = weeks(_open(url), _env(env), now=time.time())
+    found = weeks(_open(url), env_of(env), now=time.time())
     if as_json:
         emit_json([one.document() for one in found])
         return
@@ -191,9 +177,9 @@ def _week(one: SloWeek) -> str:
     multiple=True,
     help="Import this module and take what it declares, instead of the store's.",
 )
-@_store_option
-@_env_option
-@_json_option
+@store_option
+@env_option
+@json_option
 def export(
     form: str | None,
     modules: tuple[str, ...],
@@ -230,7 +216,7 @@ def export(
 def _stored(url: str | None, env: str | None) -> list[tuple[str, Objective]]:
     from ..monitor.slo import objectives_of
 
-    found = objectives_of(_open(url), _env(env))
+    found = objectives_of(_open(url), env_of(env))
     return [(function, one) for function, mine in found.items() for one in mine]
 
 
@@ -254,14 +240,14 @@ def _declared(modules: tuple[str, ...]) -> list[tuple[str, Objective]]:
 @slo.command(epilog=examples("llmguard slo forget shop.tickets.triage valid"))
 @click.argument("function")
 @click.argument("name")
-@_store_option
-@_env_option
-@_json_option
+@store_option
+@env_option
+@json_option
 def forget(
     function: str, name: str, url: str | None, env: str | None, *, as_json: bool
 ) -> None:
     """Forget an objective that no program declares any more; its counts stay."""
-    if not _open(url).counts.drop_objective(_env(env), function, name):
+    if not _open(url).counts.drop_objective(env_of(env), function, name):
         raise click.ClickException(
             f"`{function}` has no objective {name!r}; see `llmguard slo list`"
         )
@@ -273,9 +259,9 @@ def forget(
 
 @slo.command(epilog=examples("llmguard slo watch --once"))
 @click.option("--once", is_flag=True, help="Look once; exit code 1 when a rule fires.")
-@_store_option
-@_env_option
-@_json_option
+@store_option
+@env_option
+@json_option
 def watch(once: bool, url: str | None, env: str | None, as_json: bool) -> None:
     """Look at the burn rates twice a minute and send alerts (setting `alerts`).
 
@@ -289,7 +275,7 @@ def watch(once: bool, url: str | None, env: str | None, as_json: bool) -> None:
     store = _open(url)
     alerts.use_store(store)
     while True:
-        found = look(store, _env(env), now=time.time())
+        found = look(store, env_of(env), now=time.time())
         firing = [alert for alert in found if not alert.resolved]
         for alert in found:
             if alerts.send(alert) and not alert.resolved and not as_json:

@@ -8,6 +8,7 @@ import click
 
 from ..promotion.overview import Report, TierLine, gather
 from ..store import open_store, store_exists, store_name
+from ._options import json_option, store_option
 from ._text import age, counted, emit_json, examples, table
 
 __all__ = ["status"]
@@ -16,9 +17,7 @@ _WORDS = {True: "PROVEN", False: "UNPROVEN", None: "-"}
 
 
 @click.command(epilog=examples("llmguard status", "llmguard status --minutes 5 --json"))
-@click.option(
-    "--store", "url", help="Store path or URL; the configured one by default."
-)
+@store_option
 @click.option(
     "--minutes",
     default=60,
@@ -26,7 +25,7 @@ _WORDS = {True: "PROVEN", False: "UNPROVEN", None: "-"}
     type=click.IntRange(min=1),
     help="How far back the counts go.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@json_option
 def status(url: str | None, minutes: int, as_json: bool) -> None:
     """Show what runs, what is degraded and why, from the store.
 

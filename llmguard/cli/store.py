@@ -11,19 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._options import json_option, store_option
 from ._text import counted, emit_json, examples, table
 
 if TYPE_CHECKING:
     from ..store.upkeep import Backup, StoreCheck
 
 __all__ = ["store"]
-
-_store_option = click.option(
-    "--store", "url", help="Store path or URL; the configured one by default."
-)
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
 
 
 @click.group(epilog=examples("llmguard store check"))
@@ -35,8 +29,8 @@ def store() -> None:
 
 
 @store.command(epilog=examples("llmguard store check --json"))
-@_store_option
-@_json_option
+@store_option
+@json_option
 def check(url: str | None, as_json: bool) -> None:
     """Read all of the store and say what to repair.
 
@@ -55,9 +49,9 @@ def check(url: str | None, as_json: bool) -> None:
 
 
 @store.command(epilog=examples("llmguard store upgrade --dry-run"))
-@_store_option
+@store_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@_json_option
+@json_option
 def upgrade(url: str | None, dry_run: bool, as_json: bool) -> None:
     """Apply the migrations that the store lacks, making it if there is none.
 
@@ -81,9 +75,9 @@ def upgrade(url: str | None, dry_run: bool, as_json: bool) -> None:
 
 @store.command(epilog=examples("llmguard store backup backup.db"))
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
-@_store_option
+@store_option
 @click.option("--replace", is_flag=True, help="Overwrite PATH.")
-@_json_option
+@json_option
 def backup(path: Path, url: str | None, replace: bool, as_json: bool) -> None:
     """Copy the store to PATH while it is used, and read the copy.
 

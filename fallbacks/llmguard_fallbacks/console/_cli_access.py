@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from llmguard.cli._options import json_option
 from llmguard.cli._text import examples, store_of_group
 from llmguard.clock import SYSTEM_CLOCK
 from llmguard.store import Store, new_id, open_store
@@ -42,9 +43,6 @@ def _scope(help_: str) -> Callable[[_Command], _Command]:
 _role = click.option(
     "--role", "roles", multiple=True, help="A queue role, or `*` for all; repeat."
 )
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
 
 
 @click.group(
@@ -61,7 +59,7 @@ def user() -> None:
 @click.argument("name")
 @_scope("What they may do; repeat. `read` and `review` by default.")
 @_role
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def add_user(
@@ -112,7 +110,7 @@ def _put(store: Store, made: AccessUser, *, as_json: bool) -> None:
 @click.argument("name")
 @_scope("One; repeat.")
 @_role
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def grant_user(
@@ -136,7 +134,7 @@ def grant_user(
 
 
 @user.command("list", epilog=examples("llmguard console user list --json"))
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def list_users(url: str | None, *, as_json: bool) -> None:
@@ -154,7 +152,7 @@ def list_users(url: str | None, *, as_json: bool) -> None:
 
 @user.command("revoke", epilog=examples("llmguard console user revoke ada"))
 @click.argument("name")
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def revoke_user(url: str | None, *, name: str, as_json: bool) -> None:
@@ -186,7 +184,7 @@ def token() -> None:
 @click.option(
     "--days", type=click.FloatRange(0.001), help="It ends after so many days."
 )
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def add_token(
@@ -224,7 +222,7 @@ def add_token(
 
 @token.command("list", epilog=examples("llmguard console token list --user ada"))
 @click.option("--user", "name", help="Only this user's.")
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def list_tokens(url: str | None, *, name: str | None, as_json: bool) -> None:
@@ -253,7 +251,7 @@ def list_tokens(url: str | None, *, name: str | None, as_json: bool) -> None:
 
 @token.command("revoke", epilog=examples("llmguard console token revoke t-4f0c2a"))
 @click.argument("token_id", metavar="ID")
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def revoke_token(url: str | None, *, token_id: str, as_json: bool) -> None:
@@ -268,7 +266,7 @@ def revoke_token(url: str | None, *, token_id: str, as_json: bool) -> None:
 
 
 @click.command(epilog=examples("llmguard console sessions --json"))
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def sessions(url: str | None, *, as_json: bool) -> None:
@@ -302,7 +300,7 @@ def sessions(url: str | None, *, as_json: bool) -> None:
     type=click.IntRange(1),
     help="How many rows.",
 )
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def audit(
@@ -352,7 +350,7 @@ def audit(
     type=click.FloatRange(0.0),
     help="Sessions that ended earlier go.",
 )
-@_json
+@json_option
 @store_of_group
 @click.pass_obj
 def purge(

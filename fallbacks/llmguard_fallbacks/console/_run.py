@@ -12,8 +12,8 @@ from llmguard.errors import ConfigError
 from llmguard.store import Store
 from llmguard.store.access import SCOPES, AccessUser
 
-from .._uvicorn import bind, make_server, served
-from ._settings import ConsoleSettings, is_loopback
+from .._uvicorn import bind, is_loopback, make_server, served
+from ._settings import ConsoleSettings
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -9,7 +9,7 @@ from typing import Final
 from llmguard.errors import ConfigError
 from llmguard.store.access import SCOPES
 
-__all__ = ["LOOPBACK", "ConsoleSettings", "is_loopback"]
+__all__ = ["LOOPBACK", "ConsoleSettings"]
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -104,14 +104,3 @@ class ConsoleSettings:
     def is_blind(self, queue: str) -> bool:
         """Tell whether a queue's reviewers answer before they see proposals."""
         return "*" in self.blind or queue in self.blind
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address stays on this machine."""
-    bare = host.strip("[]")
-    if bare == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False

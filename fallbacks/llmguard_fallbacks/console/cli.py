@@ -9,31 +9,18 @@ import click
 
 from llmguard._login import login
 from llmguard.cli._text import examples
-from llmguard.errors import ConfigError, LLMGuardError
 from llmguard.store import open_store
 
-from .._uvicorn import bind
+from .._cli_group import Group
+from .._uvicorn import bind, is_loopback
 from ._cli_access import audit, purge, sessions, token, user
-from ._settings import LOOPBACK, ConsoleSettings, is_loopback
+from ._settings import LOOPBACK, ConsoleSettings
 
 __all__ = ["console"]
 
 
-class _Group(click.Group):
-    """Turns our errors into one line and an exit code: 1 refused, 2 usage."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except ConfigError as error:
-            raise click.UsageError(str(error), ctx) from error
-        except LLMGuardError as error:
-            raise click.ClickException(str(error)) from error
-
-
 @click.group(
-    cls=_Group,
+    cls=Group,
     invoke_without_command=True,
     epilog=examples(
         "llmguard console",

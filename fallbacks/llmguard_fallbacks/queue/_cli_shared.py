@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 import click
 
 from llmguard._login import login
+from llmguard.cli._options import json_option
 from llmguard.cli._text import store_of_group
-from llmguard.errors import ConfigError, LLMGuardError, StoreError
+from llmguard.errors import StoreError
 from llmguard.store import LEASE, Store, TicketRecord, TicketState
 from llmguard.store import TicketUnknownError as Unknown
 
@@ -19,7 +20,6 @@ from . import _text as text
 from ._store import folder_of, opened, replayed
 
 __all__ = [
-    "Group",
     "find_ticket",
     "id_argument",
     "json_option",
@@ -39,19 +39,6 @@ _SHORTEST = 4  # characters of an id that are taken for the whole
 Command = Callable[..., Any]
 
 
-class Group(click.Group):
-    """Turns our errors into one line and an exit code: 1 refused, 2 usage."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(ctx)
-        except ConfigError as error:
-            raise click.UsageError(str(error), ctx) from error
-        except LLMGuardError as error:
-            raise click.ClickException(str(error)) from error
-
-
 def options(*options: Command) -> Callable[[Command], Command]:
     """Add options to a command that takes the store's URL from `pass_obj`."""
 
@@ -63,9 +50,6 @@ def options(*options: Command) -> Callable[[Command], Command]:
     return apply
 
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
 reviewer_option = click.option(
     "--reviewer", default=login, metavar="NAME", help="You, by default $USER."
 )

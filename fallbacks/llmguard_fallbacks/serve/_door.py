@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from starlette.requests import Request
 
+from .._uvicorn import is_loopback
 from ._errors import ApiError
-from ._settings import ServeSettings, is_loopback
+from ._settings import ServeSettings
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers

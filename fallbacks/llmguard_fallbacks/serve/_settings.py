@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 
 from llmguard.errors import ConfigError
 
-__all__ = ["ServeSettings", "is_loopback", "require_token"]
+from .._uvicorn import is_loopback
+
+__all__ = ["ServeSettings", "require_token"]
 
 _TOKEN_BYTES = 16
 
@@ -35,17 +36,6 @@ class ServeSettings:
     timeout: float = 60.0
     body_timeout: float = 10.0
     retry_after: int = 1
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address stays on this machine."""
-    bare = host.strip("[]")
-    if bare == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False
 
 
 def require_token(host: str, token: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from llmguard._nested import read_json
+from llmguard.cli._options import json_option
 from llmguard.cli._pin_io import PinGroup, emit, from_lock_directory, lock_option, pairs
 from llmguard.cli._text import examples, table
 from llmguard.errors import ConfigError
@@ -26,9 +27,6 @@ from ._verify import Holding, holdings, verify_all
 
 __all__ = ["models"]
 
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout."
-)
 _route = click.option("--route", default="", help="Write the pin for this route.")
 _option = click.option(
     "--option",
@@ -46,7 +44,7 @@ def models() -> None:
 
 @models.command("list", epilog=examples("llmguard models list --json"))
 @lock_option
-@_json
+@json_option
 def list_(*, lock: Path, as_json: bool) -> None:
     """List the weights that are pinned, added or embedded."""
     found = holdings(lock, _shelf(lock))
@@ -63,7 +61,7 @@ def list_(*, lock: Path, as_json: bool) -> None:
 @_route
 @_option
 @lock_option
-@_json
+@json_option
 def add(
     *,
     path: Path,
@@ -98,7 +96,7 @@ def add(
 @_route
 @_option
 @lock_option
-@_json
+@json_option
 def pull(
     *,
     repo: str,
@@ -127,7 +125,7 @@ def pull(
 
 @models.command(epilog=examples("llmguard models verify"))
 @lock_option
-@_json
+@json_option
 def verify(*, lock: Path, as_json: bool) -> None:
     """Hash all weights anew; exit code 1 when one is not what was pinned."""
     found = list(verify_all(holdings(lock, _shelf(lock))))
@@ -171,7 +169,7 @@ def verify(*, lock: Path, as_json: bool) -> None:
 )
 @click.option("--n-ctx", default=0, type=click.IntRange(0), help="0: the model's.")
 @click.option("--n-gpu-layers", default=0, help="-1 for all.")
-@_json
+@json_option
 def bench(
     *, model: str, schema: Path | None, prompt: str | None, as_json: bool, **how: Any
 ) -> None:
@@ -190,7 +188,7 @@ def bench(
 @click.argument("route")
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds a probe.")
 @lock_option
-@_json
+@json_option
 def canary(*, route: str, timeout: float, lock: Path, as_json: bool) -> None:
     """Ask the endpoint of ROUTE whether it holds JSON Schemas; exit code 1 if not."""
     from ..serve import check_canary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...promotion.types import PERSON_ONLY
 from ...store import Action, Entry
@@ -51,6 +52,19 @@ class Upgrade:
         """Its place in the ledger: `r3 to r7`."""
         first, last = self.entries[0].rev, self.entries[-1].rev
         return f"r{first}" if first == last else f"r{first} to r{last}"
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON-able data, without the entries."""
+        return {
+            "route": self.route,
+            "number": self.number,
+            "pin": self.pin,
+            "incumbent": self.incumbent,
+            "exposed": self.exposed,
+            "ended": self.ended,
+            "end": self.end,
+            "automatic": self.automatic,
+        }
 
 
 @dataclass(slots=True, kw_only=True)

@@ -55,19 +55,7 @@ class Weekly:
             "env": self.env,
             "at": self.at,
             "versions": asdict(self.versions),
-            "upgrades": [
-                {
-                    "route": one.route,
-                    "number": one.number,
-                    "pin": one.pin,
-                    "incumbent": one.incumbent,
-                    "exposed": one.exposed,
-                    "ended": one.ended,
-                    "end": one.end,
-                    "automatic": one.automatic,
-                }
-                for one in self.upgrades
-            ],
+            "upgrades": [one.document() for one in self.upgrades],
             "objectives": [one.document() for one in self.objectives],
             "calls": {name: dict(counts) for name, counts in self.calls.items()},
             "alerts": [
