@@ -301,6 +301,8 @@ def _unknown(
         if elsewhere
         else ""
     )
+    if not routes and not elsewhere:
+        there = "; the first: `llmguard pin add ROUTE --provider openai --model MODEL`"
     return (
         f"{text!r} is no route, pin or running function in environment {env!r} "
         f"(routes: {known}){there}"

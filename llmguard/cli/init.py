@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,11 +61,21 @@ def init(
         return
     if dry_run:
         return
-    if not yes and not click.confirm("Write this?", default=True):
+    if not yes and not _agreed():
         click.echo("Nothing was written.")
         raise SystemExit(1)
     apply(root, todo)
     click.echo(_next(todo, example=example))
+
+
+def _agreed() -> bool:
+    try:
+        return click.confirm("Write this?", default=True)
+    except click.Abort:
+        if sys.stdin.isatty():  # somebody pressed Ctrl-C
+            raise
+        click.echo("\nThere is nobody to ask; `--yes` writes at once.", err=True)
+        return False
 
 
 def _show(step: Step, *, whole: bool) -> None:

@@ -119,7 +119,9 @@ def notes(
     for name in routes:
         if name not in known:
             raise PromotionError(
-                f"unknown route {name!r} (known: {', '.join(known) or 'none'})"
+                f"unknown route {name!r} in environment {env!r} (known: "
+                f"{', '.join(known) or 'none'}); `llmguard pin add {name} --provider "
+                "openai --model MODEL` adds it"
             )
     last = store.ledger.entries(limit=1, newest_first=True)
     return Notes(

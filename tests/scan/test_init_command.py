@@ -52,6 +52,9 @@ def test_it_asks_before_it_writes(project: Path) -> None:
     shown = run("--dry-run")
     assert (0, set()) == (shown.exit_code, files(project))
     assert '      | suites = ["suites/*.toml"]' in shown.output
+    nobody = run()
+    assert (1, set()) == (nobody.exit_code, files(project))
+    assert "There is nobody to ask; `--yes` writes at once." in nobody.output
     document = json.loads(run("--json").output)
     assert FILES == {step["path"] for step in document["steps"]}
     assert set() == files(project)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from command_help import commands, shown
 
 from llmguard.cli import cli
 
@@ -18,27 +17,6 @@ FILES = (
     *("chaos.toml", "run.jsonl", "labelled.jsonl", "answer.json", "a.jsonl", "b.jsonl"),
     *("a-again.jsonl", "last-month.jsonl", "this-week.jsonl"),
 )
-
-
-def commands(
-    command: click.Command = cli, path: tuple[str, ...] = ("llmguard",)
-) -> Iterator[tuple[str, click.Command]]:
-    """Yield every command of the tree with the words that call it."""
-    if command.params and command.params[0].name == "rest":
-        return  # it stands in for a distribution that is not installed here
-    yield " ".join(path), command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            assert inner is not None
-            yield from commands(inner, (*path, name))
-
-
-def shown(command: click.Command) -> list[str]:
-    """Return the command lines under `Examples:`, continued lines joined."""
-    _, _, block = (command.epilog or "").partition("\b\nExamples:\n")
-    return [line.strip() for line in re.sub(r"\\\n\s*", "", block).splitlines()]
 
 
 def parse(line: str) -> str:
