@@ -153,8 +153,9 @@ def claim(
     )
     if record is None:
         where = f" in queue {name!r}" if name else ""
+        whom = f"the roles {', '.join(roles)}" if roles else "somebody without a role"
         raise click.ClickException(
-            f"nothing is open{where} for the roles {list(roles)!r}; see what waits by "
+            f"nothing is open{where} for {whom}; see what waits by "
             "`llmguard queue list`, and name the roles you have by `--role`"
         )
     if as_json:

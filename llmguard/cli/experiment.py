@@ -241,6 +241,7 @@ def _check_pins(route: str, arms: tuple[Arm, ...]) -> None:
     lock = maybe_lock()
     allowed = lock.routes.get(route) if lock else None
     if lock is None:
+        click.echo("no models.lock here: route and pins were not checked", err=True)
         return
     if allowed is None:
         known = ", ".join(lock.routes) or "none"

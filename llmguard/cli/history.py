@@ -79,7 +79,8 @@ def history(
                 f"no entries of {what} in {env_of(env)!r}: the lock alone decides there"
             )
         if check and check.ok:
-            click.echo(f"the chain holds: {check.entries} entries, head {check.head}")
+            head = f", head {check.head}" if check.head else ""
+            click.echo(f"the chain holds: {check.entries} entries{head}")
     if check and not check.ok:
         raise click.ClickException(check.problem)
 
