@@ -16,8 +16,11 @@ from command_help import commands, shown
 
 pytestmark = pytest.mark.slow
 
-STAYS = ("llmguard console", "llmguard serve", "llmguard metrics --listen")
-"""They serve until they are stopped; tests of their own do that."""
+STAYS = (
+    *("llmguard console", "llmguard serve", "llmguard metrics --listen"),
+    "llmguard queue watch",
+)
+"""They stay until they are stopped; tests of their own do that."""
 CODES = (0, 1, 2, 3, 4)
 PATIENCE = 120
 
