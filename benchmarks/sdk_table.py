@@ -1,5 +1,6 @@
 """Measure what guarded functions with SDKs of their own do under every fault.
 
+    python benchmarks/sdk_table.py --install  # litellm, kept apart under `.nox/`
     python benchmarks/sdk_table.py            # the table
     python benchmarks/sdk_table.py --write    # into docs/sdks.md
 
@@ -14,6 +15,7 @@ import contextlib
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+from _environments import FOLDER, install_into
 from pydantic import BaseModel
 
 from llmguard import (
@@ -41,6 +44,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "sdks.md"
 HIGH = {"category": "billing", "priority": "high"}
 LOW = {"category": "other", "priority": "low"}
 SHORT = 1.0
+APART = FOLDER / "sdks"
+"""Where litellm is, which is too heavy for the environment of the tests."""
 Body = Callable[[str, Model], Any]
 
 
@@ -78,8 +83,10 @@ def with_anthropic(url: str) -> Body:
 
 def with_litellm(url: str) -> Body:
     """Call LiteLLM."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # asks the network
     import litellm
 
+    litellm.suppress_debug_info = True  # it prints advice where the table goes
     return lambda text, model: litellm.completion(
         model=f"openai/{model.id}",
         api_base=url,
@@ -113,6 +120,14 @@ SDKS: dict[str, Callable[[str], Body]] = {
     "litellm": with_litellm,
     "httpx": with_httpx,
 }
+
+
+def install() -> None:
+    """Put litellm into a folder of its own, unless it is there."""
+    known = find_spec("litellm") or APART.exists()
+    problem = "" if known else install_into(APART, ["litellm"])
+    if problem:
+        print(f"litellm: not installed: {problem}")
 
 
 def measure(server: FaultServer, fault: Fault, make: Callable[[str], Body]) -> Outcome:
@@ -176,9 +191,14 @@ def table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
 def main() -> None:
     """Print the table, or write it into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--install", action="store_true", help="fetch litellm, once")
     parser.add_argument("--write", action="store_true", help="update docs/sdks.md")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     given = parser.parse_known_args()[0]
+    if given.install:
+        install()
+        return
+    sys.path.append(str(APART))  # last: what is installed here goes first
     os.environ.setdefault("OPENAI_API_KEY", "not-a-key")  # for the `.invalid` host
     found = rows()
     if given.json:

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,7 @@ def test_every_fault_ends_as_declared(tmp_path: Path) -> None:
             assert (fault, sdk, wanted) == (fault, sdk, cell["kind"])
             declared = {"model", "static", "error `bad_request`"}
             assert cell["by"] in declared
-    if all(find_spec(name) for name in ("litellm", "openai")):
+    if "litellm" in found["ok"]:  # heavy, and not everywhere
         shown = re.search(r"<!-- sdks -->\n(.*?)<!-- /sdks -->", page, re.DOTALL)
         assert shown is not None
         assert shown.group(1) in done.stdout
