@@ -28,7 +28,7 @@ from llmguard.guard import fitness, guard_of
 from llmguard.guard._drill import Share, drill, drilled_steps, plain, spread
 from llmguard.guard._fitness import fitness_of, split_source
 from llmguard.guard._lone import drill_target
-from llmguard.promotion.overview import tier_lines
+from llmguard.promotion.overview import gather, tier_lines
 from llmguard.store import open_store
 from llmguard.telemetry.activity import DRILL, EXERCISE
 from llmguard.testing import FakeModel, HttpError
@@ -102,6 +102,17 @@ def test_fitness_reads_the_configured_store(store_path: Path) -> None:
     (found,) = fitness(store=open_store(), now=NOW)
     assert found.proven
     assert [] == fitness(now=NOW + 2 * 86_400)
+
+
+def test_a_model_without_a_key_is_to_do(store_path: Path) -> None:
+    """Also while too few calls were made for its breaker to open; not once it works."""
+    store = open_store(str(store_path))
+    store.add_activity([_row("low", "auth", 2)])
+    (line,) = gather(store, window=3600, now=NOW).todo
+    assert "tier `low` of m.f" in line
+    assert "`llmguard pin show p-1`" in line
+    store.add_activity([_row("low", "ok")])
+    assert [] == gather(store, window=3600, now=NOW).todo
 
 
 @given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

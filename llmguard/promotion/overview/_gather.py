@@ -89,6 +89,19 @@ def _calls(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     return found
 
 
+def _refused(report: Report) -> list[str]:
+    """Name models without a working key that too few calls asked to open a breaker."""
+    shut = {row["key"] for row in report.breakers if row["state"] != "closed"}
+    return [
+        f"tier `{line.tier}` of {line.function} gave no good answer and was refused "
+        f"its credentials: see whether the key is set and valid; `llmguard pin show "
+        f"{line.pin}` names its variable"
+        for line in report.tiers
+        if line.failed.get("auth") and line.last_ok is None
+        if f"{line.function}|{line.pin}" not in shut
+    ]
+
+
 def _todo(report: Report) -> list[str]:
     """Return one sentence with one command for each thing that needs a person."""
     todo: list[str] = []
@@ -115,6 +128,7 @@ def _todo(report: Report) -> list[str]:
                 f"{row['key']} is {row['state']} by {row['actor']} ({row['reason']}): "
                 f"`llmguard breaker resume '{row['key']}'` ends that"
             )
+    todo += _refused(report)
     for queue in report.queues:
         waiting = queue["counts"].get("open", 0) + queue["counts"].get("claimed", 0)
         if waiting:
