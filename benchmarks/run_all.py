@@ -40,9 +40,7 @@ from _page import HERE, PAGE, RESULTS, ROOT, page, tidy
 SHORT: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "constrained_bench": ("--tickets",),
-        "console_bench": ("--large", "100000"),
-        "shadow_bench": ("--short",),
-        "which_bench": ("--events", "300000"),
+        "web_bench": ("--rounds", "7", "--seconds", "3"),
     }
 )
 """Options of the usual run, where the full one takes much longer than five minutes."""
