@@ -21,8 +21,11 @@ _BOUND: Final = 100
 _REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
 _KEPT: Final = frozenset({"POSSESSIVE_REPEAT", "ATOMIC_GROUP"})
 _PIECE: Final = re.compile(r"\\.|\[\^?\]|[\[\]$]|[^\\\[\]$]+", re.DOTALL)
+_SPACE: Final = r"\t-\r \xa0\ufeff\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _OUTSIDE: Final = {
     "$": r"\z",
+    r"\s": f"[{_SPACE}]",
+    r"\S": f"[^{_SPACE}]",
     r"\d": "[0-9]",
     r"\D": "[^0-9]",
     r"\w": "[0-9A-Za-z_]",
@@ -34,6 +37,8 @@ _OUTSIDE: Final = {
 }
 _INSIDE: Final = {
     "[": r"\[",
+    r"\s": _SPACE,
+    r"\S": f"[^{_SPACE}]",
     "$": r"\$",
     r"\d": "0-9",
     r"\D": "[^0-9]",
@@ -127,22 +132,41 @@ def _linear(original: str) -> Callable[[str], bool] | None:
                 strict=True, pattern=_written(original), regex_engine="rust-regex"
             )
         )
-    except SchemaError:
+    except (SchemaError, _UnreadableError):
         return None
     return found.isinstance_python
 
 
+class _UnreadableError(Exception):
+    """The other engine would read the pattern otherwise."""
+
+
 def _written(original: str) -> str:
-    """Write an ECMA-262 pattern in the words of the other engine."""
+    """Write an ECMA-262 pattern in the words of the other engine.
+
+    Raises:
+        _UnreadableError: There is no simple way to.
+    """
     out, inside = "", False
     for piece in _PIECE.findall(original):
         if piece in {"[", "[^"} and not inside:
             inside = True
             out += piece
             continue
+        if inside and piece in {"[]", "[^]"}:  # a bare one, and the end of the class
+            inside = False
+            out += f"\\{piece}"
+            continue
         inside = inside and piece != "]"
-        out += (_INSIDE if inside else _OUTSIDE).get(piece, piece)
+        out += _in_class(piece) if inside else _OUTSIDE.get(piece, piece)
     return out
+
+
+def _in_class(piece: str) -> str:
+    """Write what stands in a class, where doubled signs combine sets over there."""
+    if "--" in piece:
+        raise _UnreadableError
+    return _INSIDE.get(piece) or piece.replace("&", r"\&").replace("~", r"\~")
 
 
 @lru_cache(maxsize=16)

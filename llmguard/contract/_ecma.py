@@ -20,6 +20,8 @@ _PIECE: Final = re.compile(
     r"|\\.|\(\?<(?![=!])|\[\^?\]|[\[\]$]|[^\\(\[\]$]+|.",
     re.DOTALL,
 )
+_DOUBLED: Final = re.compile(r"[&~|](?=[&~|])")
+"""Python warns of these in a class: it may give them a meaning."""
 _DATA: Final = frozenset({"const", "default", "enum", "examples"})
 _NAMED: Final = frozenset(
     {"$defs", "definitions", "dependencies", "dependentSchemas", "properties"}
@@ -37,6 +39,10 @@ def python_regex(pattern: str) -> str:
             inside = True
             out += piece
             continue
+        if inside and piece in {"[]", "[^]"}:  # a bare one, and the end of the class
+            inside = False
+            out += f"\\{piece}"
+            continue
         inside = inside and piece != "]"
         out += _in_class(piece) if inside else _outside(piece)
     # Scoped, so that it holds wherever the pattern is used: \d and \w mean ASCII.
@@ -50,7 +56,7 @@ def _in_class(piece: str) -> str:
         return _SPACE
     if piece == "[":  # Python keeps a bare one for sets of its own
         return r"\["
-    return _shared(piece)
+    return _shared(_DOUBLED.sub(r"\\\g<0>", piece))
 
 
 def _outside(piece: str) -> str:

@@ -75,7 +75,10 @@ PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "contract: linear patterns": (
         "llmguard/_linear.py",
-        ("tests/security/test_hostile_text.py",),
+        (
+            "tests/security/test_hostile_text.py",
+            "tests/security/test_linear_patterns.py",
+        ),
     ),
     "promotion: graph": (
         "llmguard/store/ledger_moves.py",

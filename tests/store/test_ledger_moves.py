@@ -29,6 +29,7 @@ from llmguard.store import (
     fold,
     judge,
     legal_moves,
+    step,
 )
 from llmguard.testing import VirtualClock
 
@@ -270,3 +271,88 @@ def test_a_refusal_says_where_the_pin_is() -> None:
     )
     with pytest.raises(LedgerMoveError, match=r"is quarantined.*`resume`"):
         judge(state, _new("p-b", "promote", 1))
+
+
+def _entry(pin: str, action: Action, to: Stage, weight: int | None = None) -> Entry:
+    return Entry(
+        rev=7,
+        base_rev=6,
+        at=1.0,
+        env="prod",
+        route="triage",
+        prev_pin="",
+        lock_digest="",
+        prev_hash="",
+        hash="",
+        actor="ann",
+        reason="",
+        evidence=(),
+        approvals=(),
+        pin=pin,
+        action=action,
+        from_stage=None,
+        to_stage=to,
+        weight=weight,
+    )
+
+
+LONG = RouteState(
+    env="prod",
+    route="triage",
+    rev=6,
+    count=6,
+    active="p-a",
+    previous_active=("p-b", "p-c", "p-d"),
+    stages={"p-a": Stage.ACTIVE, "p-b": Stage.RETIRED, "p-c": Stage.RETIRED},
+)
+
+
+def test_a_rollback_returns_to_the_last_of_several() -> None:
+    """Not to one before it, whatever came earlier."""
+    assert Action.ROLLBACK in legal_moves(LONG, "p-b")
+    assert Action.ROLLBACK not in legal_moves(LONG, "p-c")
+
+
+def test_a_quarantined_pin_is_no_place_to_return_to() -> None:
+    """The others stay, in their order; and the entry is counted."""
+    after = step(LONG, _entry("p-c", Action.QUARANTINE, Stage.QUARANTINED))
+    assert (("p-b", "p-d"), 7, 7) == (after.previous_active, after.count, after.rev)
+
+
+def test_a_canary_may_have_no_share() -> None:
+    """Zero basis points: it is known, and gets no call."""
+    state = step(LONG, _entry("p-c", Action.CANARY, Stage.CANARY, weight=0))
+    assert ("p-c", 0) == state.canary
+
+
+@pytest.mark.parametrize(
+    ("pin", "said"),
+    [
+        (
+            "p-a",
+            (
+                "active: a route always has one active pin; roll back (which "
+                "quarantines this one) or promote another first; legal moves for it: "
+                "none"
+            ),
+        ),
+        ("p-b", "retired; legal moves for it: `candidate`, `rollback`, `quarantine`"),
+    ],
+)
+def test_a_refusal_in_full(pin: str, said: str) -> None:
+    """Who reads only this sentence knows what to do."""
+    with pytest.raises(LedgerMoveError) as refused:
+        judge(LONG, _new(pin, "retire", 6))
+    start = f"cannot retire pin {pin!r} on route 'triage' of 'prod', where it is "
+    assert start + said == str(refused.value)
+
+
+def test_a_first_pin_has_nothing_to_return_to() -> None:
+    """The sentence says what to do instead."""
+    state = RouteState(env="prod", route="triage", active="p-a")
+    with pytest.raises(LedgerMoveError) as refused:
+        judge(state, _new("p-b", "rollback", 0))
+    assert (
+        "it has no entry yet: no earlier active pin is left to return to; promote "
+        "another one; legal moves for it: `candidate`, `quarantine`"
+    ) in str(refused.value)
