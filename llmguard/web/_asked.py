@@ -12,7 +12,7 @@ from .._dataclass import dataclass
 from ..errors import ConfigError
 from ._options import Seen, WebOptions
 
-__all__ = ["Asked", "BadRequest", "asked", "preferred_wait"]
+__all__ = ["Asked", "BadRequest", "asked", "preferred_wait", "request_id_of"]
 
 _SECONDS: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s)?", re.ASCII)
 _GRPC: Final = re.compile(r"(\d{1,8})([HMSmun])", re.ASCII)
@@ -63,7 +63,7 @@ def asked(seen: Seen, options: WebOptions) -> Asked:
     Raises:
         BadRequest: A time limit or an idempotency key that means nothing.
     """
-    request_id = _request_id(seen, options)
+    request_id = request_id_of(seen, options)
     labels = _labels(seen, options)
     if request_id:
         labels.setdefault("request_id", request_id)
@@ -91,7 +91,8 @@ def preferred_wait(header: str | None, most: float) -> float:
     return 0.0 if found is None else min(float(found[1]), most)
 
 
-def _request_id(seen: Seen, options: WebOptions) -> str:
+def request_id_of(seen: Seen, options: WebOptions) -> str:
+    """Return the caller's id, or a new one; nothing where no header is for it."""
     if not options.request_id_header:
         return ""
     given = seen.header(options.request_id_header)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..store import Store, open_store
-from ._answers import Answer, answer_for, leaf
-from ._asked import Asked
+from ._answers import Answer, answer_for, headers_of, leaf
+from ._asked import Asked, request_id_of
 from ._ops import Ops
 from ._options import Seen, WebOptions
 from ._results import Fetch, Results
@@ -67,6 +68,13 @@ class Core:
     def context(self, request: Asked) -> dict[str, Any]:
         """Return the arguments of `call_context` for a request, but its deadline."""
         return {**request.labels, "key": request.key or ""}
+
+    def named(self, answer: Answer, seen: Seen) -> Answer:
+        """Return an answer that no application gave with the request's id on it."""
+        options = self.options
+        request_id = request_id_of(seen, options)
+        added = headers_of((), options.headers, request_id, options.request_id_header)
+        return replace(answer, headers=(*answer.headers, *added))
 
     def answer_to(self, error: BaseException, seen: Seen) -> Answer | None:
         """Return the response to an exception of ours; None for any other.

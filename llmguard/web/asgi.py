@@ -107,12 +107,13 @@ class LLMGuardMiddleware:
         seen = _Seen(scope)
         own = self.core.find(seen)
         if own is not None:
-            await reply(send, await answered(own), head=seen.method == "HEAD")
+            answer = self.core.named(await answered(own), seen)
+            await reply(send, answer, head=seen.method == "HEAD")
             return
         try:
             request = asked(seen, self.core.options)
         except BadRequest as error:
-            await reply(send, bad_request(error))
+            await reply(send, self.core.named(bad_request(error), seen))
             return
         await self._guarded(scope, receive, send, request)
 

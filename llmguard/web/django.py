@@ -67,11 +67,12 @@ class LLMGuardMiddleware:
         seen = _seen(request)
         own = self.core.find(seen)
         if own is not None:
-            return _response(wsgi.answered(own), head=_is_head(request))
+            answer = self.core.named(wsgi.answered(own), seen)
+            return _response(answer, head=_is_head(request))
         try:
             wanted = asked(seen, self.core.options)
         except BadRequest as error:
-            return _response(bad_request(error))
+            return _response(self.core.named(bad_request(error), seen))
         context = self._context(wanted)
         with context:
             response = self._next(request)
@@ -81,12 +82,12 @@ class LLMGuardMiddleware:
         seen = _seen(request)
         own = self.core.find(seen)
         if own is not None:
-            answer = await asgi.answered(own)
+            answer = self.core.named(await asgi.answered(own), seen)
             return _response(answer, head=_is_head(request))
         try:
             wanted = asked(seen, self.core.options)
         except BadRequest as error:
-            return _response(bad_request(error))
+            return _response(self.core.named(bad_request(error), seen))
         context = self._context(wanted)
         with context:
             response = await self._next(request)

@@ -85,11 +85,12 @@ class LLMGuardMiddleware:
         own = self.core.find(seen)
         if own is not None:
             head = seen.method == "HEAD"
-            return _reply(start_response, answered(own), head=head)
+            answer = self.core.named(answered(own), seen)
+            return _reply(start_response, answer, head=head)
         try:
             request = asked(seen, self.core.options)
         except BadRequest as error:
-            return _reply(start_response, bad_request(error))
+            return _reply(start_response, self.core.named(bad_request(error), seen))
         return self._guarded(environ, start_response, seen, request)
 
     def answer_to(self, error: BaseException, seen: EnvironSeen) -> Answer | None:

@@ -44,9 +44,34 @@ def test_the_story_is_in_the_headers(make: Make) -> None:
     assert 32 == len(worse.headers["x-request-id"])
 
 
+@pytest.mark.parametrize(
+    ("place", "headers", "status"),
+    [
+        ("/triage", {"X_Request_Timeout": "soon"}, 400),
+        ("/triage", {"Idempotency_Key": "k" * 201}, 400),
+        ("/llmguard/tickets/01234567890abcdef", {}, 404),
+        ("/llmguard/health/live", {}, 200),
+        ("/nowhere", {}, 404),
+        ("/fail/contract", {}, 502),
+        ("/later", {}, 202),
+    ],
+)
+def test_every_answer_has_the_requests_id(
+    place: str, headers: dict[str, str], status: int, make: Make
+) -> None:
+    """Whoever gives it: the application, a failed call, the middleware itself."""
+    ask = make()
+    got = ask(place, X_Request_ID="r-7", **headers)
+    assert (status, "r-7") == (got.status, got.headers["x-request-id"])
+    unnamed = ask(place, **headers)
+    assert (status, 32) == (unnamed.status, len(unnamed.headers["x-request-id"]))
+
+
 def test_headers_can_be_left_out(make: Make) -> None:
     """Only what is asked for is shown."""
-    got = make(headers=("degraded",))("/triage")
+    ask = make(headers=("degraded",))
+    assert "x-request-id" not in ask("/triage", X_Request_Timeout="soon").headers
+    got = ask("/triage")
     shown = sorted(h.lower() for h in got.headers if h.lower().startswith("x-"))
     assert ["x-llmguard-degraded"] == shown
 
