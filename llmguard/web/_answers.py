@@ -215,6 +215,14 @@ def _failed(error: CallError, retry_after: float) -> Answer:
         )
     if kind is Kind.TIMEOUT:
         return problem(504, "timeout", "No answer within the deadline.")
+    if kind is Kind.BAD_REQUEST:
+        return problem(
+            502,
+            "bad_request",
+            "The model's provider refuses this request.",
+            detail="Sending the same again changes nothing.",
+            kind=str(kind),
+        )
     wait = error.retry_after if isinstance(error, CircuitOpenError) else None
     return problem(
         503,

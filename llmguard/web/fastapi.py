@@ -78,7 +78,10 @@ def guard_responses() -> dict[int | str, dict[str, Any]]:
             "headers": {"Location": {"schema": {"type": "string"}}, **_RETRY},
             "content": {"application/json": {"schema": _PENDING}},
         },
-        502: _problem("The model's answer broke its contract and was withheld."),
+        502: _problem(
+            "The model's answer broke its contract and was withheld, or its provider "
+            "refuses this request."
+        ),
         503: {**_problem("No tier could answer."), "headers": _RETRY},
         504: _problem("No answer within the deadline."),
     }

@@ -185,6 +185,7 @@ def test_an_overlong_idempotency_key_is_refused() -> None:
     ("name", "status", "kind"),
     [
         ("contract", 502, "contract"),
+        ("bad_request", 502, "bad_request"),
         ("timeout", 504, "timeout"),
         ("exhausted", 503, "exhausted"),
         ("store", 503, "store"),

@@ -16,6 +16,7 @@ from llmguard import (
     static,
 )
 from llmguard.errors import (
+    CallError,
     ContractError,
     FallbackExhaustedError,
     StoreError,
@@ -96,12 +97,29 @@ class World:
         return later
 
 
+def _malformed() -> Exception:
+    """Return what a chain raises whose provider finds the request malformed."""
+
+    @fallback_chain(static({"category": "other"}))
+    @contract(SCHEMA)
+    @pinned(fake_pin(HttpError(400)))
+    def triage(text: str, *, model: Model = INJECTED) -> dict[str, str]:
+        return model.complete(text)
+
+    try:
+        triage("SECRET TEXT")
+    except CallError as error:
+        return error
+    raise AssertionError
+
+
 FAILURES: Mapping[str, Callable[[], Exception]] = {
     "contract": lambda: ContractError(
         "SECRET TEXT",
         kind=Kind.SCHEMA,
         violations=(Violation(path="/a", message="SECRET TEXT"),),
     ),
+    "bad_request": _malformed,
     "timeout": lambda: TierTimeoutError("SECRET TEXT", kind=Kind.TIMEOUT),
     "exhausted": lambda: FallbackExhaustedError(
         "SECRET TEXT", [TierFailedError("SECRET TEXT", kind=Kind.REFUSAL, tier="one")]
