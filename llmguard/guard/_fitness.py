@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from .._dataclass import dataclass
 from ..breaker import upper_rate
 from ..outcome import Kind
-from ..telemetry.activity import DRILL, EXERCISE
+from ..telemetry.activity import DRILL, EXERCISE, QUEUED
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -36,7 +36,7 @@ _SOURCES: Final[tuple[tuple[str, Source], ...]] = (
     (EXERCISE, "exercise"),
     (DRILL, "drill"),
 )
-_NOTHING: Final = frozenset(map(str, NO_EVIDENCE))
+_NOTHING: Final = frozenset({*map(str, NO_EVIDENCE), QUEUED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,14 @@ from typing import Final
 from .._dataclass import dataclass
 from ..outcome import Attempt, Kind, Outcome
 
-__all__ = ["DRILL", "EXERCISE", "Activity", "process_name", "word_of"]
+__all__ = ["DRILL", "EXERCISE", "QUEUED", "Activity", "process_name", "word_of"]
 
 EXERCISE: Final = " (exercise)"
 """Follows the tier's name in rows of attempts that no caller waited for."""
 DRILL: Final = " (drill)"
 """Follows the tier's name in rows written by `llmguard drill`."""
+QUEUED: Final = "queued"
+"""Stands for the kind of an attempt that asked a person, who may answer later."""
 
 _MAX_ROWS = 10_000
 """Distinct rows held between two flushes; more would mean unbounded labels."""
@@ -63,12 +65,15 @@ class Activity:
     def __call__(self, outcome: Outcome) -> None:
         """Count the attempts of one call, and the call itself under tier ``""``.
 
+        An attempt counts under its kind, or as `queued` when it asked a person.
         The call counts as `ok` when the first tier answered, `degraded` when another
         one did, `deferred` when a person will, and else under its outcome kind.
         """
         with self._lock:
             for a in outcome.attempts:
-                key = (outcome.function, a.tier, a.pin, str(a.kind))
+                asked = a.kind is Kind.SKIPPED and a.ticket_id
+                word = QUEUED if asked else str(a.kind)
+                key = (outcome.function, a.tier, a.pin, word)
                 self._add(key, a.elapsed, outcome.at + a.started)
             key = (outcome.function, "", "", word_of(outcome))
             self._add(key, outcome.elapsed, outcome.at)

@@ -23,7 +23,7 @@ class TierLine:
         tier: Name of the tier.
         pin: Pin id, empty for tiers that are not models.
         answered: Attempts of live calls in the window that ended `ok`.
-        failed: Those that ended otherwise, by kind.
+        failed: Those that ended otherwise, by kind; `queued` where a person was asked.
         mean_ms: Mean time of the good ones in milliseconds.
         proven: True when it gave a good answer within 24 hours, to a live call, an
             exercise or a drill; None for people and constants, which are not tried out.

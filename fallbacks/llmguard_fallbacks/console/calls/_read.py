@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from llmguard.store import CallFilter, Store
 from llmguard.suite.render._words import tame
+from llmguard.telemetry.activity import QUEUED
 
 from .._asked import alive_processes
 
@@ -207,7 +208,7 @@ def _attempt(
     return AttemptView(
         tier=str(one.get("tier", "")),
         number=int(one.get("number", 1)),
-        kind=str(one.get("kind", "")),
+        kind=_word(one),
         started=started,
         elapsed=elapsed,
         pin=str(one.get("pin", "")),
@@ -233,6 +234,12 @@ def _attempt(
         left=started / whole,
         width=elapsed / whole,
     )
+
+
+def _word(one: Mapping[str, Any]) -> str:
+    """Return how an attempt ended, as `llmguard status` says it."""
+    kind = str(one.get("kind", ""))
+    return QUEUED if kind == "skipped" and one.get("ticket") else kind
 
 
 def _facts(body: Mapping[str, Any]) -> dict[str, str]:
