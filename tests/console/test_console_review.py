@@ -16,6 +16,7 @@ from llmguard.store import Agreement, Store
 from llmguard.testing import VirtualClock
 from llmguard_fallbacks.forms import encode
 
+OTHER = {**RIGHT, "order_id": 5}
 Ask = Callable[..., str]
 People = Callable[..., Person]
 
@@ -305,7 +306,11 @@ def test_independent_answers_stay_so(person: People, ask: Ask, store: Store) -> 
         value = {**RIGHT, "order_id": 5550 + number}
         assert "0 of 2 answers" in one.get(path).text or number
         sent = form(store, ticket, value, token=token)
-        assert 303 == one.submit(f"{path}/answer", **sent).status_code
+        found = one.submit(f"{path}/answer", **sent)
+        assert 303 == found.status_code
+        told = one.get(found.headers["location"]).text
+        assert "when another reviewer has answered, too" in told
+        assert "has it now" not in told
         assert 409 == one.submit(f"{path}/claim").status_code or number
     if store.tickets.get(ticket).role == "chief":
         assert 403 == people[0].get(path).status_code
@@ -314,6 +319,23 @@ def test_independent_answers_stay_so(person: People, ask: Ask, store: Store) -> 
     assert "What the reviewers said, who disagree" in text
     assert "5550" in text
     assert "5551" in text
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [(RIGHT, "Whoever asked has it now."), (OTHER, "the reviewers do not agree")],
+)
+def test_the_last_answer_decides(
+    second: Any, told: str, person: People, ask: Ask, store: Store
+) -> None:
+    """Only then is there something for whoever asked, or nothing."""
+    ticket = ask(reviewers=2, agreement=Agreement(limit=2))
+    said = ""
+    for one, value in ((person(), RIGHT), (person("bob"), second)):
+        sent = form(store, ticket, value, token=taken(store, one, ticket))
+        found = one.submit(f"/review/t/{ticket}/answer", **sent)
+        said = one.get(found.headers["location"]).text
+    assert told in said
 
 
 def test_blind_queues_hide_what_tiers_said(

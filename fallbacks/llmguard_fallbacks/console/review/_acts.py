@@ -9,7 +9,13 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse
 
 from llmguard.errors import QueueError
-from llmguard.store import CLOSED, AnswerRefusedError, TicketRecord, TicketState
+from llmguard.store import (
+    CLOSED,
+    WAITING,
+    AnswerRefusedError,
+    TicketRecord,
+    TicketState,
+)
 
 from .._problems import RefusedError
 from .._visit import Visit, require
@@ -153,7 +159,7 @@ def _settled(
     how: str = "",
 ) -> Response:
     try:
-        visit.store.tickets.answer(
+        after = visit.store.tickets.answer(
             record.id,
             draft.value,
             reviewer=visit.principal.name,
@@ -168,9 +174,17 @@ def _settled(
     if record.state in CLOSED:
         return _once_more(visit)
     visit.audit("ticket.answered", record.id, detail=how)
+    done = _said(after.state)
     if stay:
-        return visit.redirect(f"{visit.url('review:list')}?done=answered")
-    return _on(visit, "answered")
+        return visit.redirect(f"{visit.url('review:list')}?done={done}")
+    return _on(visit, done)
+
+
+def _said(state: TicketState) -> str:
+    """Return what became of an answer: others may have to give theirs."""
+    if state in WAITING:
+        return "opinion"
+    return "undecided" if state is TicketState.DEAD else "answered"
 
 
 def _once_more(visit: Visit) -> Response:
