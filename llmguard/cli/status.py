@@ -197,5 +197,7 @@ def _queues(report: Report) -> str:
         counts = ", ".join(f"{n} {state}" for state, n in queue["counts"].items() if n)
         oldest = queue["oldest"]
         waited = "" if oldest is None else f"oldest waits {age(oldest)}"
-        rows.append((queue["queue"], counts or "empty", waited))
+        dead = queue["callbacks_dead"]
+        told = f"{counted(dead, 'callback')} given up" if dead else ""
+        rows.append((queue["queue"], counts or "empty", waited, told))
     return table(rows)

@@ -16,12 +16,14 @@ from store_backends import make_store
 
 from llmguard.errors import ConfigError
 from llmguard.monitor.alerts._post import Refused, public_addresses
+from llmguard.promotion.overview import gather
 from llmguard.store import NewTicket, Store
 from llmguard.testing import VirtualClock
 from llmguard_fallbacks import human
 from llmguard_fallbacks.queue import (
     CallbackSender,
     Sending,
+    SentCallbacks,
     keep_sending,
     verify_callback,
 )
@@ -206,6 +208,36 @@ def test_tries_end(tmp_path: object, receiver: Receiver) -> None:
     assert len(ids) == 1
     store.tickets.revive("t1", actor="lead", reason="they are back")
     assert sender.run().sent == 1
+    store.close()
+
+
+def test_errors_of_our_own_end_too(
+    tmp_path: object, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row that was written around the check: no such port; others are sent."""
+    clock = VirtualClock(epoch=1_000_000.0)
+    store = make_store(f"{tmp_path}/s.db", clock=clock)
+    for name, url in (("t1", "http://127.0.0.1:99999/"), ("t2", receiver.url)):
+        new = NewTicket(
+            id=name, queue="q", key=name, fingerprint=name, inputs={}, callback=url
+        )
+        store.tickets.enqueue(new)
+        store.tickets.answer(name, {"word": "inside"}, reviewer="ann")
+    sender = _sender(store, clock=clock)
+    assert SentCallbacks(sent=1, failed=1, dead=0) == sender.run()
+    start, tries = clock.time(), 1
+    while store.callbacks.list(states=["due"]):
+        clock.advance(60.0)
+        done = sender.run()
+        tries += done.failed + done.dead
+    assert 10 == tries
+    assert 4 * 3600 < clock.time() - start < 11 * 3600
+    event, why = _last(store)
+    assert "callback_dead" == event
+    assert "try 10: ValueError, unexpected: the sender's log says where" == why
+    assert "Port out of range" in caplog.text
+    (line,) = gather(store, window=60.0, now=clock.time()).todo
+    assert line.startswith("1 callback was given up in queue 'q': `llmguard queue ")
     store.close()
 
 

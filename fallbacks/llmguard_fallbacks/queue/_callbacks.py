@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 from collections.abc import Collection, Mapping
@@ -19,6 +20,7 @@ from llmguard.store import CLOSED, Callback, Store, TicketRecord
 
 __all__ = ["CallbackSender", "SentCallbacks", "verify_callback"]
 
+_LOG: Final = logging.getLogger("llmguard.queue")
 SECRET: Final = "LLMGUARD_CALLBACK_SECRET"  # noqa: S105 - the variable's name
 PRIVATE: Final = "LLMGUARD_CALLBACK_PRIVATE"
 _TRIES: Final = 10
@@ -68,8 +70,9 @@ class CallbackSender:
 
     Each try goes to an address that was looked up and found public just before, in one
     connection, without proxies and redirects. 2xx is success. No answer, 408, 409,
-    425, 429 and 5xx are tried again, 10 times within about 10 hours; anything else, and
-    a private address, is given up at once. `llmguard queue revive` starts anew.
+    425, 429, 5xx and errors of our own are tried again, 10 times within about 10 hours;
+    anything else, and a private address, is given up at once. `llmguard queue revive`
+    starts anew.
 
     Args:
         store: Has the callbacks.
@@ -136,11 +139,22 @@ class CallbackSender:
             self._store.callbacks.failed(callback, result=str(error), retry=None)
             return "dead"
         except RetryLaterError as error:
-            retry = self._pause(callback.attempts, error.after)
-            self._store.callbacks.failed(callback, result=str(error), retry=retry)
-            return "dead" if retry is None else "failed"
+            return self._later(callback, str(error), error.after)
+        except Exception as error:  # noqa: BLE001 - what cannot be sent must end too
+            # What the error says may quote the answer, which no event does.
+            _LOG.exception("the callback of ticket %s failed", callback.ticket_id)
+            what = f"{type(error).__name__}, unexpected: the sender's log says where"
+            return self._later(callback, what)
         self._store.callbacks.sent(callback, result=f"answered {status}")
         return "sent"
+
+    def _later(
+        self, callback: Callback, result: str, after: float | None = None
+    ) -> str:
+        """Have it tried again, if it may; give it up else."""
+        retry = self._pause(callback.attempts, after)
+        self._store.callbacks.failed(callback, result=result, retry=retry)
+        return "dead" if retry is None else "failed"
 
     def _post(self, callback: Callback, ticket: TicketRecord) -> int:
         stamp = int(self._clock.time())

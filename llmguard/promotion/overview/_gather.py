@@ -138,4 +138,12 @@ def _todo(report: Report) -> list[str]:
                 f"{waiting} {wait} in queue {queue['queue']!r}{late}: "
                 f"`llmguard queue list --queue {queue['queue']}`"
             )
+        if queue["callbacks_dead"]:
+            dead = queue["callbacks_dead"]
+            gone = "callbacks were" if dead > 1 else "callback was"
+            todo.append(
+                f"{dead} {gone} given up in queue {queue['queue']!r}: `llmguard queue "
+                "callbacks` says why; `llmguard queue revive ID --reason TEXT` sends "
+                "one again"
+            )
     return todo
