@@ -107,6 +107,18 @@ def test_a_detector_refuses_what_it_cannot_watch() -> None:
         EDetector(p0=0.1).update_batch(calls=2, fails=3)
 
 
+def test_a_detector_tells_what_it_watches() -> None:
+    """What is normal, and how much evidence trips it: a million by default."""
+    detector = EDetector(p0=0.1)
+    assert (0.1, 1e6) == (detector.p0, detector.threshold)
+    with pytest.raises(ConfigError) as refused:
+        detector.update_batch(calls=2, fails=3)
+    assert (
+        "3 failures of 2 calls cannot be; give `fails` from 0 to `calls`"
+        == str(refused.value)
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("p0", [-0.1, 1, 1.5])
 def test_rates_that_are_none_are_refused(p0: float) -> None:
     """Nothing can be watched that always fails, or never may."""

@@ -3,10 +3,10 @@
 Usage: python tests/mutation/mutate.py [WORD ...] [--json FILE] [--again FILE] [--diffs]
 
 WORDs choose parts by their names. `--again` takes the FILE of an earlier run, and tries
-only what survived there (where the source is still the same): new tests are tried in a
-fraction of the time. A copy of the tree is mutated, never the tree itself.
-The score is printed; what survives is explained in `docs/mutation.md`, or is a missing
-test. Exit code: 0 every part could be run, 1 not.
+only what survived there or was noticed by time alone (where the source is still the
+same): new tests are tried in a fraction of the time. A copy of the tree is mutated,
+never the tree itself. The score is printed; what survives is explained in
+`docs/mutation.md`, or is a missing test. Exit code: 0 every part could be run, 1 not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
 PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
@@ -118,14 +118,15 @@ def _mutmut(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def run(
-    name: str, *, diffs: bool, before: Mapping[str, object] | None = None
-) -> dict[str, object]:
+    name: str, *, diffs: bool, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Mutate one part; return its score and its survivors.
 
     Args:
         name: The part.
         diffs: Keep what each survivor changes.
-        before: What this function returned earlier; only its survivors are tried.
+        before: What this function returned earlier; only its survivors, and what was
+            noticed by time alone, are tried.
     """
     module, tests = PARTS[name]
     began = time.monotonic()
@@ -152,7 +153,7 @@ def run(
         "digest": _digest(source),
         "mutants": len(states),
         "killed": len(states) - len(survivors),
-        "timeouts": sum(state == "timeout" for state in states.values()),
+        "timeouts": sorted(one for one, state in states.items() if state == "timeout"),
         "survivors": shown,
         "problem": _problem(states, done.stdout + done.stderr),
         "seconds": round(time.monotonic() - began),
@@ -163,11 +164,11 @@ def _digest(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
 
 
-def _same(before: Mapping[str, object] | None, source: str) -> tuple[str, ...]:
-    """Return the survivors of an earlier run of the same source; else nothing."""
+def _same(before: Mapping[str, Any] | None, source: str) -> tuple[str, ...]:
+    """Return what an earlier run of the same source leaves to try; else nothing."""
     if before is None or before["digest"] != _digest(source):
         return ()
-    return tuple(before["survivors"])  # type: ignore[arg-type]  # what JSON holds
+    return (*before["survivors"], *before["timeouts"])
 
 
 def _problem(states: Mapping[str, str], told: str) -> str:
@@ -202,10 +203,10 @@ def main() -> int:
         found = run(name, diffs=options.diffs, before=known.get(name))
         results.append(found)
         print(f"{name}: {found['killed']} of {found['mutants']} killed, of them "
-              f"{found['timeouts']} by time ({found['seconds']} s) "
+              f"{len(found['timeouts'])} by time ({found['seconds']} s) "
               f"{found['problem']}", flush=True)  # fmt: skip
-        for one in found["survivors"] if options.diffs else ():  # type: ignore[union-attr]  # what JSON holds
-            print(found["survivors"][one])  # type: ignore[index]  # what JSON holds
+        for one in found["survivors"] if options.diffs else ():
+            print(found["survivors"][one])
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     return 1 if any(one["problem"] for one in results) else 0
