@@ -43,8 +43,7 @@ def evidence_about(
         row.digest: row
         for name in (pin.identity, pin.digest, pin.id)
         for row in store.list_evidence(
-            function=function, pin_digest=name, since=since, limit=limit
+            function=function, pin_digest=name, kinds=kinds, since=since, limit=limit
         )
-        if not kinds or row.kind in kinds
     }
     return sorted(rows.values(), key=lambda row: (-row.at, row.digest))

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from .._nested import read_json
 from ..errors import ConfigError
 from ..store import EvidenceRow, Signature, Store
+from ..store.evidence import each_evidence
 from ._author import lock_authors
 from ._signers import read_signers, same_person
 from ._sshsig import parse_signature, verifies
@@ -24,7 +25,6 @@ from .types import Approval, Refusal
 __all__ = ["Judgement", "collect", "judge", "keep", "read_approval", "write_approval"]
 
 _KIND: Final = "approval"
-_MOST: Final = 500
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.@-]+")
 _SKEW: Final = 300.0
 
@@ -283,9 +283,8 @@ def _files(folder: Path) -> Iterator[Approval]:
 
 
 def _rows(store: Store, request: Request) -> Iterator[Approval]:
-    rows = store.list_evidence(pin_digest=request.pin.digest, limit=_MOST)
-    for row in rows:
-        for one in row.signatures if row.kind == _KIND else ():
+    for row in each_evidence(store, pin_digest=request.pin.digest, kinds=(_KIND,)):
+        for one in row.signatures:
             try:
                 body: object = read_json(row.body)
             except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..clock import Clock
 from ..errors import StoreError
@@ -64,13 +64,21 @@ class SqlEvidence:
         *,
         function: str | None = None,
         pin_digest: str | None = None,
+        kinds: Collection[str] = (),
         since: float = 0.0,
+        before: tuple[float, str] | None = None,
         limit: int = 100,
     ) -> Sequence[EvidenceRow]:
         """Return documents, newest first; None for any function or pin."""
         wanted, values = where(
             {"function = ?": function, "pin_digest = ?": pin_digest, "at >= ?": since}
         )
+        if kinds:
+            wanted += f" AND kind IN ({', '.join('?' * len(kinds))})"
+            values += kinds
+        if before is not None:
+            wanted += " AND (at < ? OR (at = ? AND digest > ?))"
+            values += [before[0], *before]
         rows = self._database.read(
             f"SELECT {_COLUMNS} FROM evidence {wanted} "  # noqa: S608 - constants
             "ORDER BY at DESC, digest LIMIT ?",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 
@@ -195,12 +195,19 @@ class SqlStore(ABC):
         *,
         function: str | None = None,
         pin_digest: str | None = None,
+        kinds: Collection[str] = (),
         since: float = 0.0,
+        before: tuple[float, str] | None = None,
         limit: int = 100,
     ) -> Sequence[EvidenceRow]:
         """Return documents, newest first; None for any function or pin."""
         return self._evidence.list_evidence(
-            function=function, pin_digest=pin_digest, since=since, limit=limit
+            function=function,
+            pin_digest=pin_digest,
+            kinds=kinds,
+            since=since,
+            before=before,
+            limit=limit,
         )
 
     def add_activity(self, rows: Sequence[Mapping[str, object]]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-__all__ = ["EvidenceRow", "EvidenceStore", "Signature"]
+__all__ = ["EvidenceRow", "EvidenceStore", "Signature", "each_evidence"]
+
+_PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,58 @@ class EvidenceStore(Protocol):
         *,
         function: str | None = None,
         pin_digest: str | None = None,
+        kinds: Collection[str] = (),
         since: float = 0.0,
+        before: tuple[float, str] | None = None,
         limit: int = 100,
     ) -> Sequence[EvidenceRow]:
-        """Return documents, newest first; None for any function or pin."""
+        """Return documents, newest first, ties in the order of digests.
+
+        Args:
+            function: Only about this function; None for any.
+            pin_digest: Only about this pin; None for any.
+            kinds: Only of these kinds; empty for all.
+            since: Only of this time or later, in epoch seconds.
+            before: `at` and `digest` of a document: only those that come after it
+                here, which is the next page.
+            limit: At most so many.
+        """
         ...
+
+
+def each_evidence(
+    store: EvidenceStore,
+    *,
+    function: str | None = None,
+    pin_digest: str | None = None,
+    kinds: Collection[str] = (),
+    since: float = 0.0,
+    page: int = _PAGE,
+) -> Iterator[EvidenceRow]:
+    """Yield all documents, newest first, however many there are.
+
+    Args:
+        store: Where evidence is kept.
+        function: Only about this function; None for any.
+        pin_digest: Only about this pin; None for any.
+        kinds: Only of these kinds; empty for all.
+        since: Only of this time or later, in epoch seconds.
+        page: Documents read at once.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    last: tuple[float, str] | None = None
+    while True:
+        rows = store.list_evidence(
+            function=function,
+            pin_digest=pin_digest,
+            kinds=kinds,
+            since=since,
+            before=last,
+            limit=page,
+        )
+        yield from rows
+        if len(rows) < page:
+            return
+        last = (rows[-1].at, rows[-1].digest)

@@ -8,6 +8,7 @@ from typing import Final
 
 from ..errors import ConfigError
 from ..store import EvidenceRow, EvidenceStore, Signature
+from ..store.evidence import each_evidence
 from ._evidence import Evidence
 from ._types import Verdict
 
@@ -17,7 +18,10 @@ MAX_AGE: Final = 30 * 86400.0
 """Seconds: providers change what runs behind a name; a month-old verdict is history."""
 
 _FUTURE: Final = 300.0
+_SLACK: Final = 1.0
 _MOST: Final = 200
+"""Documents of any pin that are read to say why they do not count."""
+_KINDS: Final = ("suite",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +95,11 @@ def find_evidence(
             f"evidence is about a function {function!r} and a pin {pin_digest!r}: give "
             "both"
         )
-    # All pins of the function: a record of another one is the likeliest mistake.
-    rows = store.list_evidence(function=function, limit=_MOST)
     wanted = {"function": function, "pin_digest": pin_digest}
     if suite_digest is not None:
         wanted["suite_digest"] = suite_digest
-    judged = {
-        row: _judge(row, wanted, now, max_age) for row in rows if row.kind == "suite"
-    }
+    rows = _rows(store, function, pin_digest, oldest=now - max_age)
+    judged = {row: _judge(row, wanted, now, max_age) for row in rows}
     good = [(row, one) for row, one in judged.items() if isinstance(one, Evidence)]
     return Found(
         evidence=good[0][1] if good else None,
@@ -106,6 +107,23 @@ def find_evidence(
         earlier=tuple(evidence for _, evidence in good[1:]),
         refused=tuple(one for one in judged.values() if isinstance(one, Refusal)),
     )
+
+
+def _rows(
+    store: EvidenceStore, function: str, pin_digest: str, *, oldest: float
+) -> list[EvidenceRow]:
+    """Return all that could count, and of the rest what explains that nothing does."""
+    mine = each_evidence(
+        store,
+        function=function,
+        pin_digest=pin_digest,
+        kinds=_KINDS,
+        since=max(0.0, oldest - _SLACK),
+    )
+    # All pins of the function: a record of another one is the likeliest mistake.
+    others = store.list_evidence(function=function, kinds=_KINDS, limit=_MOST)
+    found = {row.digest: row for row in (*mine, *others)}
+    return sorted(found.values(), key=lambda row: (-row.at, row.digest))
 
 
 def _judge(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from llmguard.store import EvidenceRow, Signature, Store
+from llmguard.store.evidence import each_evidence
 from llmguard.testing import VirtualClock
 
 ROW = EvidenceRow(
@@ -56,6 +57,30 @@ def test_the_newest_come_first(store: Store) -> None:
     assert ["a", "b", "old"] == digests(function="app.triage", pin_digest="pin-1")
     assert ["function", "pin", "a", "b"] == digests(since=300.0)
     assert ["function", "pin"] == digests(limit=2)
+
+
+def test_all_of_them_can_be_read_by_pages(store: Store) -> None:
+    """Each once and in order, also where many are of one time."""
+    rows = [
+        replace(ROW, digest=f"sha256:{number:02}", at=float(300 - number // 4))
+        for number in range(11)
+    ]
+    others = [
+        replace(ROW, digest="sha256:shadow", at=400.0, kind="shadow"),
+        replace(ROW, digest="sha256:pin", at=400.0, pin_digest="pin-2"),
+        replace(ROW, digest="sha256:old", at=10.0),
+    ]
+    for row in (*reversed(rows), *others):
+        store.put_evidence(row)
+    wanted = {"function": "app.triage", "pin_digest": "pin-1", "since": 20.0}
+    for page in (1, 2, 4, 11, 100):
+        found = each_evidence(store, **wanted, kinds=("suite",), page=page)  # type: ignore[arg-type]  # free keywords
+        assert rows == list(found)
+    second = store.list_evidence(before=(300.0, "sha256:01"), limit=3)
+    assert ["02", "03", "04"] == [row.digest[7:] for row in second]
+    kinds = store.list_evidence(kinds=("shadow", "approval"))
+    assert ["sha256:shadow"] == [row.digest for row in kinds]
+    assert 14 == len(list(each_evidence(store, page=5)))
 
 
 def test_signatures_come_later(store: Store, clock: VirtualClock) -> None:

@@ -174,6 +174,21 @@ def test_the_newest_good_record_counts(
     assert found.reason.startswith("BLOCK of suite `triage`")
 
 
+def test_no_number_of_other_runs_hides_one(
+    store: SqliteStore, put: Callable[..., Evidence]
+) -> None:
+    """Neither the runs of other pins, nor those of shadows, nor many of its own."""
+    promoted = put(at=NOW - DAY)
+    blocked = [put(verdict=Verdict.BLOCK, at=NOW - 2 * DAY - n) for n in range(230)]
+    for number in range(230):
+        put(pin_digest="pin-2", at=NOW - 60 - number)
+        shadow = {"kind": "shadow", "digest": f"sha256:{number}", "at": NOW - number}
+        store.put_evidence(replace(GOOD.row(), **shadow))  # type: ignore[arg-type]  # a table of changes
+    found = find_evidence(store, **WANTED)
+    assert (promoted, tuple(blocked)) == (found.evidence, found.earlier)
+    assert {"foreign"} == {one.kind for one in found.refused}
+
+
 @pytest.mark.parametrize(
     ("fields", "kind", "words"),
     [
