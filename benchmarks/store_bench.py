@@ -38,7 +38,8 @@ Figures = dict[str, dict[str, Any]]
 
 def raw_step(path: Path) -> Step:
     """Return one durable insert on a raw connection."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    # Raw SQLite gives up after 5 s while others write, which a busy machine exceeds.
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("CREATE TABLE IF NOT EXISTS t (id TEXT PRIMARY KEY, body TEXT)")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ._types import Status, Verdict
+from .stats import upper_bound
 
 if TYPE_CHECKING:
     from ._assertion import Assertion
@@ -74,8 +75,8 @@ def not_excluded(
     if assertion.relative:
         points = percent(interval[1]).replace(" %", " points")
         whole = f"a rate {points} above the incumbent's"
-    else:
-        whole = f"a rate of up to {percent(interval[1])}"
+    else:  # one-sided, as what was shown is: the interval beside it is two-sided
+        whole = f"a rate of up to {percent(upper_bound(state.failures, state.n))}"
     counts = [count for count in state.cases.values() if count.n]
     clean = [count.n for count in counts if not count.failures]
     if not clean:
