@@ -29,7 +29,14 @@ from llmguard.store import (
 )
 
 from .queue._callback_url import check_url
-from .queue._content import OutputRedactor, Redactor, content_of, outputs_of, reasons_of
+from .queue._content import (
+    OutputRedactor,
+    Redactor,
+    content_of,
+    labels_of,
+    outputs_of,
+    reasons_of,
+)
 from .queue._numbers import refuse_numbers
 from .queue._spill import spill
 from .queue._store import StoreLike, folder_of, opened, replayed
@@ -212,7 +219,7 @@ class HumanTier:
             title=self.title,
             instructions=self.instructions,
             reasons=reasons_of(call.attempts, redacted=self.redact is not None),
-            labels=dict(call.labels),
+            labels=labels_of(call, redacted=self.redact is not None),
             role=self.role,
             priority=self.priority,
             due_at=None if self.sla is None else now + self.sla,
@@ -313,7 +320,8 @@ def human(
         coalesce: Let calls with the same inputs share one waiting ticket.
         redact: Takes the inputs as JSON and returns what a reviewer may see. If it
             raises, the reviewer sees nothing. What models proposed is hidden then,
-            since it may quote the inputs.
+            since it may quote the inputs; in labels, what looks like personal data or
+            a secret is blanked.
         redact_output: Takes what a model proposed (JSON or text) and returns what may
             be shown of it; if it raises, nothing is.
         assignee: The one person who should answer.

@@ -256,6 +256,27 @@ def test_redaction(store: SqliteStore, call: Call) -> None:
     ]
 
 
+def test_labels_are_redacted_where_texts_are(store: SqliteStore, call: Call) -> None:
+    """By form, and only then; the key that finds the ticket again is as it was."""
+    labels = {
+        "request_type": "refund",
+        "customer": "ann@example.org, card 4111 1111 1111 1111",
+        "idempotency_key": "POST /refund ann@example.org",
+    }
+    tier = human("q", store=store, redact=lambda one: {})
+    record = store.tickets.get(_deferred(tier, call(labels=labels)))
+    assert record.labels == {
+        "request_type": "refund",
+        "customer": "[email], card [card]",
+        "idempotency_key": "POST /refund [email]",
+    }
+    assert record.id == _deferred(tier, call("c2", labels=labels))
+    plain = human("plain", store=store)
+    labels = {"customer": "ann@example.org"}
+    found = store.tickets.get(_deferred(plain, call("c3", labels=labels)))
+    assert found.labels == labels
+
+
 def test_failing_redaction_hides_everything(store: SqliteStore, call: Call) -> None:
     """A broken redactor leaks nothing."""
     tier = human("q", store=store, redact=lambda one: {"x": one["missing"]})

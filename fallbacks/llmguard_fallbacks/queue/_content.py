@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from llmguard.store import fingerprint
+from llmguard.telemetry.redact import scrub
 
 from ._json import jsonable, stable_text
 
@@ -20,6 +21,7 @@ __all__ = [
     "OutputRedactor",
     "Redactor",
     "content_of",
+    "labels_of",
     "outputs_of",
     "reasons_of",
 ]
@@ -74,6 +76,18 @@ def _redacted(inputs: dict[str, object], redact: Redactor) -> dict[str, object]:
 
 def _copy(plain: object) -> object:
     return jsonable(plain)[0]
+
+
+def labels_of(call: TierContext, *, redacted: bool) -> dict[str, str]:
+    """Return the call's labels.
+
+    Args:
+        call: The call.
+        redacted: Blank what looks like personal data or a secret. The program sets
+            labels to tell kinds of calls apart, so that the rest of them is shown.
+    """
+    given = call.labels.items()
+    return {name: scrub(text) if redacted else text for name, text in given}
 
 
 def reasons_of(
