@@ -149,7 +149,7 @@ def _written(original: str) -> str:
     """
     out, inside = "", False
     for piece in _PIECE.findall(original):
-        if piece in {"[", "[^"} and not inside:
+        if piece == "[" and not inside:
             inside = True
             out += piece
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import permutations
 from typing import Any, Literal
 
@@ -13,6 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from llmguard import INJECTED, Model, capture, contract, fallback_chain, pinned, static
+from llmguard.contract import Contract
+from llmguard.contract.checks import check
 from llmguard.errors import ConfigError
 from llmguard.guard import guard_of, guarded_functions
 from llmguard.testing import fake_pin
@@ -170,6 +172,15 @@ def _no_model(ticket: str) -> Answer:
     return Answer(category="other" if ticket else "billing")
 
 
+def _model_first(model: Model = INJECTED, /) -> Answer:
+    return model.complete("x")
+
+
+@check(inputs=["order"])
+def _names_the_order(value: Answer, inputs: Mapping[str, object]) -> bool:
+    return str(inputs["order"]) in value.category
+
+
 class _Callable:
     def __call__(self) -> str:
         return ""
@@ -213,6 +224,26 @@ MISUSES: list[tuple[str, Callable[[], Any], str]] = [
     ("deadline", lambda: fallback_chain(static(1), deadline=0), "deadline=0"),
     ("attempts", lambda: fallback_chain(static(1), attempts=0), "attempts=0"),
     ("unguarded", lambda: guard_of(_no_model), "decorate it"),
+    (
+        "options beside a ready contract",
+        lambda: contract(Contract(Answer), parse="raw")(_no_model),
+        "['parse']: give the options to `Contract(...)`",
+    ),
+    (
+        "a check of an argument that is not there",
+        lambda: contract(Answer, checks=[_names_the_order])(_no_model),
+        "reads the argument 'order', which",
+    ),
+    (
+        "positional-only model",
+        lambda: pinned(fake_pin([GOOD]))(_model_first),
+        "drop the `/` after it",
+    ),
+    (
+        "exercise in percent",
+        lambda: fallback_chain(static(OTHER), exercise=5),
+        "such as 0.01 for one call in a hundred",
+    ),
 ]
 
 
