@@ -32,7 +32,6 @@ from pathlib import Path
 
 from llmguard.errors import QueueError, StoreError
 from llmguard.store import NewTicket, Store, TicketRecord, TicketState, new_id
-from llmguard.store.problems import StoreBusyError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from store_backends import integrity, is_postgres, make_store, raw
@@ -67,12 +66,6 @@ def worker(url: str, log: int, seed: int) -> None:
             for _ in range(chance.randrange(3)):
                 _answer_one(store, log, name, chance)
             _send_one(store, log)
-
-
-def _opened(url: str) -> Store:
-    while True:
-        with _crashes_of(url):
-            return make_store(url, max_losses=TOUGH)
 
 
 def _crashes_of(url: str) -> AbstractContextManager[None]:
@@ -203,13 +196,13 @@ def _crash(url: str, chance: random.Random) -> None:
 
 
 def _opened(url: str) -> Store:
-    """Open the store, once a server that was killed is up again."""
+    """Open the store, once a server that was stopped or killed is up again."""
     end = time.monotonic() + RECOVERY
     while True:
         try:
             return make_store(url, max_losses=TOUGH)
-        except StoreBusyError:
-            if time.monotonic() > end:
+        except StoreError:
+            if not is_postgres(url) or time.monotonic() > end:
                 raise
             time.sleep(0.1)
 

@@ -86,6 +86,9 @@ def test_workers_forked_from_a_loaded_process_answer(
     env |= {"CALL_FIRST": "1"} if first else {}
     with GunicornHost(tmp_path, CONFIG, "service:wsgi", env) as host:
         answers = [a for _ in range(4) for a in host.spread("/say/t", 8)]
+        # A busy machine may let one worker take all of them, a few times over.
+        while len({got.body["worker"] for got in answers}) < 2 and len(answers) < 400:
+            answers += host.spread("/say/t", 8)
     assert {200} == {got.status for got in answers}
     assert {"a few words that take a while"} == {got.body["said"] for got in answers}
     assert {"talk"} == {got.headers["x-llmguard-tier"] for got in answers}
