@@ -5,9 +5,10 @@
 
 Baseline: 805 answers of gpt-4-0314. Healthy: another run of the same version (a
 floating alias), 10,000 outputs a stream. Changed: gpt-4-0613 and gpt-4-1106-preview,
-5,000 outputs a stream. Delays are outputs until the alarm, median / 90 % of the
-streams; `>` says that fewer than that ever alarmed. All detectors, the peers' too, are
-given the same number of false alarms: 0.25 in 10,000 outputs each.
+5,000 outputs a stream; a third of the streams with each of three baselines. Delays are
+outputs until the alarm, median / 90 % of the streams, and where 95 % of resampled
+90 % points lie; `>` says that fewer than that ever alarmed. All detectors, the peers'
+too, are given the same number of false alarms: 0.25 in 10,000 outputs each.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from _measure import machine, options, table
+from _monitor_mixes import mixes
 from _monitor_peers import race
 
 from llmguard.monitor.drift import (
@@ -38,6 +40,7 @@ DATA = Path(os.environ.get("LLMGUARD_TEST_DATA", "../shared/data"))
 BASE, SAME = "gpt-4-0314", "gpt-4-alias-mid2023"
 CHANGED = ("gpt-4-0613", "gpt-4-1106-preview")
 HEALTHY, LONG = 10_000, 5_000
+STREAMS, TURNS = 300, 3
 FAMILIES = ("style", "wording", "patterns", "length")
 NOTES = {  # research figures for the same data, thresholds and order of outputs
     (False, 1.0): {
@@ -93,67 +96,65 @@ def shuffled(rows: Sequence[Row], seed: int) -> list[Row]:
 
 
 def compare(*, known: bool, block: float, streams: int) -> dict[str, Any]:
-    """Freeze the baseline and follow all streams."""
+    """Freeze baselines and follow all streams, an equal part of them with each.
+
+    Each baseline is of the same answers in another order, which gives it thresholds
+    of its own: a single one's luck would be in every stream.
+    """
     prompts = {line["prompt_id"]: line["prompt"] for line in load("prompts.jsonl.gz")}
-    # The file is sorted by source; live prompts are not.
-    base = shuffled(rows_of(BASE, prompts, known=known), 1)
-    made = freeze(
-        base,
-        Extractor(),
-        function="bench",
-        pin=BASE,
-        calibration=Calibration(block=block),
-    )
-    figures: dict[str, Any] = {name: {} for name in FAMILIES}
-    same = shuffled(rows_of(SAME, prompts, known=known), 2)
-    quiet = delays(made, same, streams=streams, long=HEALTHY, seed=3)
-    for name in FAMILIES:
-        share = float((quiet[name] <= HEALTHY).mean())
-        figures[name]["healthy"] = share
-    figures["together"] = {
-        "healthy": float(
-            np.mean(np.min([quiet[n] for n in FAMILIES], axis=0) <= HEALTHY)
-        )
+    read = {
+        model: rows_of(model, prompts, known=known) for model in (BASE, SAME, *CHANGED)
     }
-    for model in CHANGED:
-        other = shuffled(rows_of(model, prompts, known=known), 4)
-        for name, first in delays(
-            made, other, streams=streams, long=LONG, seed=5
-        ).items():
-            figures[name][model] = shown(first, LONG)
-    return figures
-
-
-def mixes(streams: int) -> list[tuple[str, str, str]]:
-    """Return the share of streams that alarm when only the prompts' mix changes."""
-    lines = load("prompts.jsonl.gz")
-    prompts = {line["prompt_id"]: line["prompt"] for line in lines}
-    subset = {line["prompt_id"]: line["subset"] for line in lines}
-    ids = [line["prompt_id"] for line in load(f"outputs.{BASE}.jsonl.gz")]
-    half = set(np.random.default_rng(6).permutation(len(ids))[: len(ids) // 2].tolist())
-    shifts: dict[str, Callable[[str], bool]] = {
-        "2 of 5 sources": lambda key: subset[key] in sorted(set(subset.values()))[:2],
-        "long prompts": lambda key: len(prompts[key]) > 200,
-    }
-    found = []
-    for known in (False, True):
-        rows = rows_of(BASE, prompts, known=known)
-        base = shuffled([r for i, r in enumerate(rows) if i in half], 7)
+    found: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in read}
+    for turn in range(TURNS):
+        # The file is sorted by source; live prompts are not.
         made = freeze(
-            base,
+            shuffled(read[BASE], 10 * turn + 1),
             Extractor(),
             function="bench",
             pin=BASE,
-            calibration=Calibration(block=5),
+            calibration=Calibration(block=block, seed=7 + turn),
         )
-        for what, wanted in shifts.items():
-            other = [r for i, r in enumerate(rows) if i not in half and wanted(ids[i])]
-            first = delays(made, other, streams=streams, long=LONG, seed=8)
-            alarmed = " ".join(
-                f"{name} {float((first[name] <= LONG).mean()):.0%}" for name in FAMILIES
-            )
-            found.append((what, "with prompts" if known else "without", alarmed))
-    return found
+        for n, model in enumerate((SAME, *CHANGED)):
+            other = shuffled(read[model], 10 * turn + 2 + n)
+            long = HEALTHY if model == SAME else LONG
+            few, seed = max(streams // TURNS, 1), 10 * turn + 5 + n
+            found[model].append(delays(made, other, streams=few, long=long, seed=seed))
+    first = {
+        model: {name: np.concatenate([one[name] for one in some]) for name in FAMILIES}
+        for model, some in found.items()
+        if some
+    }
+    figures: dict[str, Any] = {
+        name: {"healthy": float((first[SAME][name] <= HEALTHY).mean())}
+        for name in FAMILIES
+    }
+    for name in FAMILIES:
+        for model in CHANGED:
+            figures[name][model] = shown(first[model][name], LONG)
+            figures[name][f"{model}, 90 %"] = interval(first[model][name], LONG)
+    together = np.min(list(first[SAME].values()), axis=0) <= HEALTHY
+    figures["together"] = {"healthy": float(together.mean())}
+    return figures
+
+
+def interval(first: np.ndarray, long: int) -> str:
+    """Return the 95 % interval of the 90 % point, by resampling streams."""
+    drawn = np.random.default_rng(1).choice(first, (2_000, len(first)))
+    ends = np.quantile(np.quantile(drawn, 0.9, axis=1), (0.025, 0.975))
+    return " to ".join(f">{long}" if end > long else f"{end:.0f}" for end in ends)
+
+
+def other_mixes() -> dict[str, Any]:
+    """Follow streams of which only the mix of prompts changes."""
+    lines = {line["prompt_id"]: line for line in load("prompts.jsonl.gz")}
+    prompts = {key: line["prompt"] for key, line in lines.items()}
+    ids = [line["prompt_id"] for line in load(f"outputs.{BASE}.jsonl.gz")]
+    return mixes(
+        {known: rows_of(BASE, prompts, known=known) for known in (True, False)},
+        [lines[key]["subset"] for key in ids],
+        [len(prompts[key]) for key in ids],
+    )
 
 
 def peers(streams: int) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def main() -> None:
     if not (DATA / "alpaca-eval").is_dir():
         print(f"skipped: no recorded outputs at {str(DATA)!r}; set LLMGUARD_TEST_DATA")
         return
-    streams = 10 if given.quick else 60
+    streams = 10 if given.quick else STREAMS
     figures: dict[str, Any] = {"machine": machine()}
     runs = [(False, 1.0), (True, 1.0), (True, 5.0), (True, 20.0)]
     runs = [] if given.peers_only else runs[:1] if given.quick else runs
@@ -215,25 +216,27 @@ def main() -> None:
                 (
                     name,
                     f"{one['healthy']:.0%}",
-                    one[CHANGED[0]],
-                    one[CHANGED[1]],
+                    *(one[each] for each in CHANGED),
+                    *(one[f"{each}, 90 %"] for each in CHANGED),
                     "  ".join(note),
                 )
             )
         table(
             f"{title}; of healthy streams, 22 % may alarm per family, 63 % in all",
-            ("family", "healthy", "-> 0613", "-> 1106", "aim 0613, 1106"),
+            (
+                "family",
+                "healthy",
+                "-> 0613",
+                "-> 1106",
+                "90 % lies",
+                "90 % lies",
+                "aim 0613, 1106",
+            ),
             lines,
         )
         print(f"any family: {found['together']['healthy']:.0%} of healthy streams")
     if not (given.quick or given.peers_only):
-        found_mixes = mixes(streams)
-        figures["mixes"] = found_mixes
-        table(
-            "another mix of prompts, the same version: streams that alarm",
-            ("shift", "prompts", "alarms"),
-            found_mixes,
-        )
+        figures["mixes"] = other_mixes()
     figures["peers"] = peers(streams)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1, default=str))
