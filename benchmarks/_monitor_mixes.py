@@ -100,10 +100,14 @@ def mixes(
                     even = [int(i) for i in rng.permutation(rest)[: len(pool)]]
                     told = [(what, pool)] + [("none", even)] * (what == _PAIRS)
                     for name, some in told:
-                        _once(made, rows, some, rng, shares(found, "once", name, known))
+                        size = len(some)
+                        order = np.stack([rng.permutation(size) for _ in range(ORDERS)])
+                        into = shares(found, "once", name, known)
+                        _follow(made, rows, some, order, into)
                         if known and half < AGAIN:
+                            order = stationary(rng, size, (STREAMS, LONG), 5)
                             into = shares(found, "again", name, known)
-                            _again(made, rows, some, rng, into)
+                            _follow(made, rows, some, order, into)
     return _tell(found)
 
 
@@ -112,27 +116,6 @@ def shares(
 ) -> Shares:
     """Return the shares of one kind of stream, so far."""
     return found.setdefault((way, what, known), Shares())
-
-
-def _once(
-    made: Baseline,
-    rows: Sequence[Row],
-    pool: Sequence[int],
-    rng: np.random.Generator,
-    into: Shares,
-) -> None:
-    order = np.stack([rng.permutation(len(pool)) for _ in range(ORDERS)])
-    _follow(made, rows, pool, order, into)
-
-
-def _again(
-    made: Baseline,
-    rows: Sequence[Row],
-    pool: Sequence[int],
-    rng: np.random.Generator,
-    into: Shares,
-) -> None:
-    _follow(made, rows, pool, stationary(rng, len(pool), (STREAMS, LONG), 5), into)
 
 
 def _follow(

@@ -69,19 +69,19 @@ class Instant:
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """Take no part in this."""
-        raise NotImplementedError(request)
+        raise NotImplementedError(request)  # whole answers only
 
     def astream(self, request: Request) -> AsyncIterator[Chunk]:
         """Take no part in this."""
-        raise NotImplementedError(request)
+        raise NotImplementedError(request)  # whole answers only
 
     def client(self, timeout: float) -> Any:
         """Take no part in this."""
-        raise NotImplementedError(timeout)
+        raise NotImplementedError(timeout)  # no SDK is behind it
 
     def async_client(self, timeout: float) -> Any:
         """Take no part in this."""
-        raise NotImplementedError(timeout)
+        raise NotImplementedError(timeout)  # no SDK is behind it
 
     def close(self) -> None:
         """Hold nothing."""

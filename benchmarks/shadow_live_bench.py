@@ -56,23 +56,23 @@ class Stub:
 
     async def acomplete(self, request: Request) -> Reply:
         """Take no part in this."""
-        raise NotImplementedError(request)
+        raise NotImplementedError(request)  # sync answers only
 
     def stream(self, request: Request) -> Iterator[Chunk]:
         """Take no part in this."""
-        raise NotImplementedError(request)
+        raise NotImplementedError(request)  # sync answers only
 
     def astream(self, request: Request) -> AsyncIterator[Chunk]:
         """Take no part in this."""
-        raise NotImplementedError(request)
+        raise NotImplementedError(request)  # sync answers only
 
     def client(self, timeout: float) -> Any:
         """Take no part in this."""
-        raise NotImplementedError(timeout)
+        raise NotImplementedError(timeout)  # no SDK is behind it
 
     def async_client(self, timeout: float) -> Any:
         """Take no part in this."""
-        raise NotImplementedError(timeout)
+        raise NotImplementedError(timeout)  # no SDK is behind it
 
     def close(self) -> None:
         """Hold nothing."""

@@ -121,7 +121,7 @@ def _repr(self: Any) -> str:
 
 def _eq(self: Any, other: object) -> object:
     if self.__class__ is not other.__class__:
-        return NotImplemented
+        return NotImplemented  # Python asks the other side
     return _compared(self) == _compared(other)
 
 

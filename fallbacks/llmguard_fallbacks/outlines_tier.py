@@ -106,6 +106,7 @@ class OutlinesTier:
             return
         try:
             adapter.format_output_type(asked.type)
+        # Its adapters raise any of these for a type that they do not take.
         except (TypeError, ValueError, NotImplementedError) as error:
             raise ConfigError(
                 f"tier {self.name!r}: {type(self.model).__name__!r} does not take "

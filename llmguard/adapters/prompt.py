@@ -164,7 +164,7 @@ class Prompt:
         return (
             self._digest == other.digest
             if isinstance(other, Prompt)
-            else NotImplemented
+            else NotImplemented  # Python asks the other side
         )
 
     def __hash__(self) -> int:

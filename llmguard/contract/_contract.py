@@ -154,7 +154,7 @@ class Contract:
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Contract):
-            return NotImplemented
+            return NotImplemented  # Python asks the other side
         return self._digest == other._digest
 
     def __hash__(self) -> int:

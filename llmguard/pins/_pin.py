@@ -168,7 +168,7 @@ class Pin:
         return entry
 
     def __eq__(self, other: object) -> bool:
-        return (
+        return (  # `NotImplemented`: Python asks the other side
             self._digest == other._digest if isinstance(other, Pin) else NotImplemented
         )
 
