@@ -101,13 +101,13 @@ def mixes(
                     told = [(what, pool)] + [("none", even)] * (what == _PAIRS)
                     for name, some in told:
                         size = len(some)
-                        order = np.stack([rng.permutation(size) for _ in range(ORDERS)])
+                        drawn = np.stack([rng.permutation(size) for _ in range(ORDERS)])
                         into = shares(found, "once", name, known)
-                        _follow(made, rows, some, order, into)
+                        _follow(made, rows, some, drawn, into)
                         if known and half < AGAIN:
-                            order = stationary(rng, size, (STREAMS, LONG), 5)
+                            drawn = stationary(rng, size, (STREAMS, LONG), 5)
                             into = shares(found, "again", name, known)
-                            _follow(made, rows, some, order, into)
+                            _follow(made, rows, some, drawn, into)
     return _tell(found)
 
 
